@@ -1,0 +1,215 @@
+"""Tie records to abstracts: where each quote stands, and what each number is there for.
+
+The ledger accounts for every number token of an abstract exactly once: by a rule
+(`ktreview.numbers.role_by_rule`), by the claim that states it, or by a ledger entry of the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ktreview import numbers
+from ktreview.numbers import Role, Token
+from ktreview.records import Claim, Fault, Paper
+
+
+@dataclass(frozen=True)
+class Span:
+    """Character offsets into an abstract, ``abstract[start:end]``."""
+
+    start: int
+    end: int
+
+    def holds(self, token: Token) -> bool:
+        """Whether the token stands inside the span."""
+        return self.start <= token.start and token.end <= self.end
+
+
+@dataclass(frozen=True)
+class LedgerLine:
+    """A number token and what it is there for.
+
+    Attributes
+    ----------
+    token : Token
+    role : str or None
+        One of `ktreview.numbers.ROLES`; None where nothing accounts for the number.
+    claim : int or None
+        Index into the record's claims, where a claim states the number.
+    """
+
+    token: Token
+    role: Role | None
+    claim: int | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A record held against its abstract.
+
+    Attributes
+    ----------
+    spans : list of Span
+        The place of each claim's quote, in the record's order; a quote that is at fault has none.
+    ledger : list of LedgerLine
+        Every number token of the abstract, in order.
+    faults : list of Fault
+    """
+
+    spans: list[Span]
+    ledger: list[LedgerLine]
+    faults: list[Fault]
+
+
+def locate(quote: str, abstract: str) -> Span:
+    """Find the one place of a quote.
+
+    Raises
+    ------
+    ValueError
+        If the quote is not in the abstract, or occurs more than once.
+    """
+    start = abstract.find(quote)
+    if start < 0:
+        raise ValueError(f"{quote!r} is not in the abstract{_nearest(quote, abstract)}. Copy the words exactly.")
+    if abstract.find(quote, start + 1) >= 0:
+        raise ValueError(f"{quote!r} occurs more than once in the abstract. Quote more words around it.")
+    return Span(start, start + len(quote))
+
+
+def _nearest(quote: str, abstract: str) -> str:
+    """Say up to where a quote agrees with the abstract, to find the slip."""
+    for length in range(len(quote) - 1, 11, -1):
+        if quote[:length] in abstract:
+            return f" (it agrees up to {quote[max(0, length - 20) : length]!r})"
+    return ""
+
+
+def examine(paper: Paper, abstract: str, file: str) -> Evidence:
+    """Hold a record against its abstract.
+
+    Parameters
+    ----------
+    paper : Paper
+    abstract : str
+    file : str
+        The record's file, for the faults.
+
+    Returns
+    -------
+    Evidence
+        All faults at once; the ledger is complete, with roles missing where the record has gaps.
+    """
+    faults: list[Fault] = []
+    tokens = numbers.tokens(abstract)
+    roles: dict[Token, LedgerLine] = {}
+
+    def place(quote: str, field: str) -> Span | None:
+        try:
+            return locate(quote, abstract)
+        except ValueError as error:
+            faults.append(Fault(file, field, str(error)))
+            return None
+
+    spans = [place(claim.quote, f"claims[{i}].quote") for i, claim in enumerate(paper.claims)]
+    for i, (claim, span) in enumerate(zip(paper.claims, spans, strict=True)):
+        faults += (Fault(file, f"claims[{i}].{f}", m) for f, m in _words_missing(claim, abstract))
+        if span is None:
+            continue
+        faults += (
+            Fault(
+                file,
+                f"claims[{i}].quote",
+                f"{claim.quote!r} overlaps the quote of claims[{j}]. Cut the quotes so that they stand apart.",
+            )
+            for j, other in enumerate(spans[:i])
+            if other and other.start < span.end and span.start < other.end
+        )
+        stated = _stated(claim, [token for token in tokens if span.holds(token)], abstract)
+        if isinstance(stated, str):
+            faults.append(Fault(file, f"claims[{i}].value", stated))
+            continue
+        for token in stated:
+            if token in roles:
+                faults.append(
+                    Fault(
+                        file,
+                        f"claims[{i}].value",
+                        f"the number {token.text!r} is claimed by claims[{roles[token].claim}] already. "
+                        "Keep one claim a number.",
+                    )
+                )
+            roles[token] = LedgerLine(token, claim.kind, i)
+        faults += (Fault(file, f"claims[{i}].unit", m) for m in _unit_doubts(claim, stated[-1], abstract))
+
+    for i, entry in enumerate(paper.numbers):
+        field = f"numbers[{i}].quote"
+        span = place(entry.quote, field)
+        if span is None:
+            continue
+        inside = [token for token in tokens if span.holds(token)]
+        free = [token for token in inside if token not in roles or roles[token].claim is None]
+        for token in free:
+            if token in roles:
+                faults.append(
+                    Fault(file, field, f"the number {token.text!r} has an entry already. Keep one entry a number.")
+                )
+            roles[token] = LedgerLine(token, entry.role)
+        if not free:
+            why = "its numbers are stated by a claim" if inside else "it holds no number"
+            faults.append(Fault(file, field, f"{entry.quote!r} settles nothing: {why}. Remove the entry."))
+
+    ledger = [
+        roles.get(token) or LedgerLine(token, numbers.role_by_rule(abstract, token)) for token in tokens
+    ]
+    for line in ledger:
+        if line.role is None:
+            start, end = max(0, line.token.start - 30), line.token.end + 30
+            faults.append(
+                Fault(
+                    file,
+                    "numbers",
+                    f"the number {line.token.text!r} in '…{abstract[start:end]}…' is unaccounted for. Add a claim, "
+                    f"or an entry with one of the roles {', '.join(numbers.ROLES)}.",
+                )
+            )
+    return Evidence([span for span in spans if span], ledger, faults)
+
+
+def _words_missing(claim: Claim, abstract: str) -> Iterator[tuple[str, str]]:
+    """Yield the fields whose words the abstract does not have."""
+    for field in ("metric", "benchmark", "baseline"):
+        for words in filter(None, getattr(claim, field).split("; ")):
+            if words not in abstract:
+                yield field, f"{words!r} is not in the abstract. Use its own words, or leave the field out."
+
+
+def _stated(claim: Claim, inside: list[Token], abstract: str) -> list[Token] | str:
+    """Return the tokens that state a claim's value, or what is wrong."""
+    values = [claim.value]
+    if claim.value_high is not None and claim.value_high != claim.value:
+        values.append(claim.value_high)
+    found = []
+    for value in values:
+        same = [
+            token
+            for token in inside
+            if token.value == value and numbers.role_by_rule(abstract, token) is None
+        ]
+        if not same:
+            return f"no number of the quote is {value:g}. Correct the value, or widen the quote to hold it."
+        if len(same) > 1:
+            return f"{value:g} stands more than once in the quote. Narrow the quote to one of them."
+        found += same
+    return found
+
+
+def _unit_doubts(claim: Claim, token: Token, abstract: str) -> Iterator[str]:
+    """Yield what the text after a claim's number says against its unit."""
+    after = abstract[token.end :]
+    percent = after.lstrip("\\ ").startswith("%")
+    if percent and claim.unit != "percent":
+        yield f"the abstract has % after {token.text!r}: unit is percent."
+    if not percent and claim.unit == "percent":
+        yield f"the abstract has no % after {token.text!r}: unit is score, points, times, count or the field's own."

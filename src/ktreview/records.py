@@ -1,0 +1,261 @@
+"""What a record may say: one YAML file a paper, one file of themes.
+
+The models are the only place where a field, a vocabulary or a rule about one record stands. Rules
+that need the abstract as well are in `ktreview.evidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ktreview.numbers import Role
+
+Kind = Literal[
+    "method", "benchmark", "empirical-study", "survey", "framework-or-platform", "position-or-proposal"
+]
+ClaimKind = Literal["gain", "level", "scale"]
+Basis = Literal["absolute", "relative", "unstated"]
+Bound = Literal["exact", "at-least", "at-most", "up-to", "approx"]
+
+
+def _one_line(text: str) -> str:
+    if text != " ".join(text.split()):
+        raise ValueError("has stray white space: keep single spaces, none at the ends")
+    return text
+
+
+def _web_address(text: str) -> str:
+    if any(char.isspace() or char in "{}<>\"'`" for char in text):
+        raise ValueError("is no clean web address: remove stray characters")
+    return text
+
+
+Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+Words = Annotated[str, AfterValidator(_one_line)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$")]
+
+
+class Record(BaseModel):
+    """Base of all records: unknown fields are refused, types are not bent, values don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Theme(Record):
+    """A theme of the review: a chapter and the question it answers."""
+
+    key: Slug
+    title: Line
+    question: Line
+
+
+class Code(Record):
+    """Where a paper's code stands, and whether its abstract says so."""
+
+    url: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_web_address)]
+    source: Literal["abstract", "elsewhere"] = Field(alias="from")
+
+
+class Number(Record):
+    """A ledger entry: all numbers inside the quote that no claim states have this role."""
+
+    quote: Annotated[str, Field(min_length=1)]
+    role: Role
+
+
+class Claim(Record):
+    """A quantitative claim, tied to the exact words of the abstract.
+
+    The fields are those of the annotation rules; `metric`, `benchmark` and `baseline` hold words of
+    the abstract, several joined by ``"; "``, and are empty where it states none.
+    """
+
+    quote: Annotated[str, Field(min_length=1)]
+    type: Literal["quantitative"]
+    kind: ClaimKind
+    value: float
+    value_high: float | None = None
+    unit: Slug
+    basis: Basis
+    bound: Bound
+    metric: Words = ""
+    benchmark: Words = ""
+    baseline: Words = ""
+    baseline_named: bool = False
+    better: Literal["higher", "lower", "neutral"]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.bound == "up-to" and self.value_high != self.value:
+            raise ValueError("an up-to claim has value_high equal to value: write both")
+        if self.bound != "up-to" and self.value_high is not None and not self.value < self.value_high:
+            raise ValueError("value_high must exceed value in a range: correct or remove it")
+        if self.kind != "gain" and self.basis == "relative":
+            raise ValueError("only a gain can be relative: basis of a level or size is absolute or unstated")
+        if self.kind == "gain" and self.basis == "unstated" and self.unit != "percent":
+            raise ValueError("only a percentage leaves its basis open: say absolute or relative")
+        if self.unit == "times" and self.basis != "relative":
+            raise ValueError("a factor is relative: set basis to relative")
+        if self.baseline_named and not self.baseline:
+            raise ValueError("baseline_named is true but baseline is empty: quote the baseline")
+        return self
+
+
+class Paper(Record):
+    """One paper of the review: `data/papers/<key>.yaml`."""
+
+    title: Line
+    kind: Kind
+    theme: Slug
+    also: list[Slug] = []
+    system: Line | None = None
+    arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")] | None = None
+    authors: list[Line] = Field(min_length=1)
+    date: Annotated[str, Field(pattern=r"^(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?$")]
+    venue: Line | None = None
+    code: Code | None = None
+    mechanism: Line
+    limits: Line
+    numbers: list[Number] = []
+    claims: list[Claim] = []
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.theme in self.also:
+            raise ValueError(f"also repeats the theme {self.theme!r}: remove it there")
+        if len(set(self.also)) < len(self.also):
+            raise ValueError("also names a theme twice: remove one")
+        if self.arxiv and abs(_months(self.date[2:4], self.date[5:7]) - _months(self.arxiv[:2], self.arxiv[2:4])) > 1:
+            raise ValueError(
+                f"date {self.date} does not fit arXiv id {self.arxiv}, whose first four digits are year "
+                "and month: date is the day the first version appeared; correct one of them"
+            )
+        return self
+
+
+def _months(year: str, month: str) -> int:
+    return 12 * int(year) + int(month)
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong in the data, said for the person who mends it.
+
+    Attributes
+    ----------
+    file : str
+        The file, relative to the data folder.
+    field : str
+        The field, as a path such as ``claims[0].quote``; empty if the whole file is meant.
+    message : str
+        What is wrong and what to do.
+    """
+
+    file: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}, {self.field}" if self.field else self.file
+        return f"{place}: {self.message}"
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as a curator means it: dates stay text, and a field given twice is an error."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the field {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, name: str) -> tuple[Any, list[Fault]]:
+    """Read one YAML file.
+
+    Returns
+    -------
+    tuple
+        The content (None if it can't be read) and the faults.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return None, [Fault(name, "", f"can't be read ({error}). Save it as UTF-8 text.")]
+    try:
+        return yaml.load(text, Loader=_Loader), []  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        return None, [Fault(name, where, f"is not well-formed YAML ({problem}). Correct the syntax there.")]
+
+
+def validate(model: type[R], content: Any, name: str) -> tuple[R | None, list[Fault]]:
+    """Check the content of one file against a model.
+
+    Returns
+    -------
+    tuple
+        The record (None if it has faults) and the faults.
+    """
+    if not isinstance(content, dict):
+        return None, [Fault(name, "", "holds no fields. Write `field: value` lines.")]
+    try:
+        return model.model_validate(content), []
+    except ValidationError as error:
+        return None, [Fault(name, _path(e["loc"]), _remedy(e, model)) for e in error.errors()]
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in loc:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def _remedy(error: Any, model: type[Record]) -> str:
+    """Turn a validation error into a sentence with a remedy."""
+    match error["type"]:
+        case "extra_forbidden":
+            known = ", ".join(_field_names(model, error["loc"][:-1]))
+            return f"is not a field of a record. Fields here are {known}."
+        case "missing":
+            return "is missing. Add it."
+        case "literal_error":
+            return f"{error['input']!r} is not one of {error['ctx']['expected']}. Choose one of them."
+        case "string_type" if isinstance(error["input"], int | float):
+            return f"{error['input']!r} was read as a number. Put it in quotes."
+        case "value_error":
+            return f"{error['ctx']['error']}."
+        case "string_pattern_mismatch":
+            return f"{error['input']!r} does not have the form {error['ctx']['pattern']}. Correct it."
+    return f"{error['msg']} (found {error['input']!r}). Correct it."
+
+
+def _field_names(model: type[Record], loc: tuple[int | str, ...]) -> Iterator[str]:
+    """List the fields that may stand at a place."""
+    owner: type[Record] = model
+    for part in loc:
+        if part in ("claims", "numbers", "code"):
+            owner = {"claims": Claim, "numbers": Number, "code": Code}[part]
+    for name, field in owner.model_fields.items():
+        yield field.alias or name

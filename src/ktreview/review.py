@@ -1,0 +1,355 @@
+"""Join the records to the abstracts of the dumps: one `Review` with tidy data frames."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ktreview import daily_papers, evidence
+from ktreview.records import Fault, Paper, Theme, read_yaml, validate
+
+#: The review's own records, as installed with the package.
+DATA = Path(__file__).parent / "data"
+
+#: The columns of every frame; a contract with all who read the data.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "papers": tuple(
+        "key n title system kind theme also arxiv authors date venue code abstract".split()
+    ),
+    "claims": tuple(
+        "id paper theme type kind quote start end value value_high unit basis resolved_basis bound "
+        "metric benchmark baseline better claim_type hedged".split()
+    ),
+    "numbers": tuple("paper text start end role claim".split()),
+    "results": tuple(
+        "paper theme benchmark setting metric better baseline baseline_value method method_value "
+        "unit gain_points gain_relative locator source confidence".split()
+    ),
+    "verdicts": tuple("paper claim finding basis strength why".split()),
+    "labs": tuple(
+        "lab paper theme question claim metric better baseline method control n baseline_mean "
+        "method_mean effect low high p dz wins rep_effect rep_low rep_high verdict seconds".split()
+    ),
+    "lab_runs": tuple("lab paper regime arm seed metric value".split()),
+}
+
+
+class ReviewError(ValueError):
+    """The records have faults; the message lists each with file, field and remedy."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = faults
+        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in the records"
+        super().__init__("\n".join([count, *map(str, faults)]))
+
+
+@dataclass(frozen=True)
+class Review:
+    """All that the review holds, as tidy frames of one row a thing.
+
+    Text that is not stated is the empty string, a number that is not stated is NaN.
+
+    Attributes
+    ----------
+    themes : dict of str to Theme
+        In the order of the book.
+    records : dict of str to Paper
+        By key, in the order of the dumps.
+    papers, claims, numbers, results, verdicts, labs, lab_runs : pandas.DataFrame
+        With the columns of `COLUMNS`. Offsets (`start`, `end`) count characters of the abstract;
+        `also` and `authors` are joined by ``"; "``; `date` is ``YYYY-MM`` or ``YYYY-MM-DD``.
+    """
+
+    themes: dict[str, Theme]
+    records: dict[str, Paper]
+    papers: pd.DataFrame
+    claims: pd.DataFrame
+    numbers: pd.DataFrame
+    results: pd.DataFrame = field(default_factory=lambda: _frame("results", []))
+    verdicts: pd.DataFrame = field(default_factory=lambda: _frame("verdicts", []))
+    labs: pd.DataFrame = field(default_factory=lambda: _frame("labs", []))
+    lab_runs: pd.DataFrame = field(default_factory=lambda: _frame("lab_runs", []))
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return a frame by name.
+
+        Raises
+        ------
+        KeyError
+            If there is no such frame.
+        """
+        if name not in COLUMNS:
+            raise KeyError(f"there is no frame {name!r}; the frames are {', '.join(COLUMNS)}")
+        frame: pd.DataFrame = getattr(self, name)
+        return frame
+
+    @cached_property
+    def _paper_digests(self) -> dict[str, str]:
+        abstracts = dict(zip(self.papers["key"], self.papers["abstract"], strict=True))
+        return {
+            key: _digest([record.model_dump(by_alias=True), abstracts[key]])
+            for key, record in self.records.items()
+        }
+
+    def digest(self, theme: str | None = None) -> str:
+        """Return a digest of the records and abstracts that a chapter rests on.
+
+        Parameters
+        ----------
+        theme : str, optional
+            Only the papers of this theme, primary or secondary; all papers if left out.
+
+        Returns
+        -------
+        str
+            Sixteen hexadecimal digits, equal if and only if the content is.
+        """
+        chosen = {
+            key: digest
+            for key, digest in self._paper_digests.items()
+            if theme is None or theme in (self.records[key].theme, *self.records[key].also)
+        }
+        return _digest([chosen, [t.model_dump() for t in self.themes.values()]])
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """A record with its abstract, its number in the dumps and what it was found to say."""
+
+    n: int
+    entry: daily_papers.Entry
+    paper: Paper
+    checked: evidence.Evidence
+
+
+def _digest(content: Any) -> str:
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def load_review(root: Path | str = DATA) -> Review:
+    """Load and validate every record.
+
+    Parameters
+    ----------
+    root : path, optional
+        A folder with ``daily-papers/*.txt``, ``papers/*.yaml`` and ``themes.yaml``; the review's
+        own data if left out.
+
+    Returns
+    -------
+    Review
+
+    Raises
+    ------
+    ReviewError
+        If anything is at fault; every fault is listed.
+
+    Examples
+    --------
+    >>> review = load_review()
+    >>> len(review.papers)
+    72
+    """
+    review, faults = read_review(root)
+    if review is None or faults:
+        raise ReviewError(faults)
+    return review
+
+
+def read_review(root: Path | str = DATA) -> tuple[Review | None, list[Fault]]:
+    """Read every record and collect all faults instead of stopping at the first.
+
+    Returns
+    -------
+    tuple
+        The review, of the papers without a fault (None if themes or dumps can't be read), and the
+        faults.
+    """
+    root = Path(root)
+    entries, faults = _read_dumps(root)
+    themes, theme_faults = _read_themes(root)
+    faults += theme_faults
+    if not entries or not themes:
+        return None, faults
+    found: dict[str, _Joined] = {}
+    owner: dict[str, str] = {}
+    places = {entry.title.casefold(): (n, entry) for n, entry in enumerate(entries, start=1)}
+    for path in sorted((root / "papers").glob("*.yaml")):
+        name = f"papers/{path.name}"
+        content, problems = read_yaml(path, name)
+        if problems:
+            faults += problems
+            continue
+        paper, problems = validate(Paper, content, name)
+        faults += problems
+        title = str(content.get("title", "")) if isinstance(content, dict) else ""
+        place = places.get(title.casefold())
+        if place:
+            if title.casefold() in owner:
+                faults.append(
+                    Fault(name, "title", f"{owner[title.casefold()]} has this title already. Remove one of the two.")
+                )
+                continue
+            owner[title.casefold()] = name
+        if paper is None:
+            continue
+        problems = _misfits(paper, path.stem, name, themes, found)
+        if place is None:
+            problems.append(
+                Fault(name, "title", f"{title!r} is not in any dump. Copy the title exactly as the dump has it.")
+            )
+        else:
+            checked = evidence.examine(paper, place[1].abstract, name)
+            problems += checked.faults
+            if not problems:
+                found[path.stem] = _Joined(*place, paper, checked)
+        faults += problems
+    for title, (_, entry) in places.items():
+        if title not in owner:
+            faults.append(
+                Fault(
+                    "papers",
+                    "",
+                    f"{entry.title!r} (line {entry.line} of the dump) has no record. Write one file papers/<key>.yaml.",
+                )
+            )
+    return _assemble(themes, dict(sorted(found.items(), key=lambda item: item[1].n))), faults
+
+
+def _read_dumps(root: Path) -> tuple[list[daily_papers.Entry], list[Fault]]:
+    entries: list[daily_papers.Entry] = []
+    faults: list[Fault] = []
+    paths = sorted((root / "daily-papers").glob("*.txt"))
+    if not paths:
+        faults.append(Fault("daily-papers", "", "holds no page dump. Put one there as a .txt file."))
+    for path in paths:
+        name = f"daily-papers/{path.name}"
+        try:
+            new = daily_papers.parse(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            faults.append(Fault(name, "", f"is not UTF-8 text ({error.reason}). Save it as UTF-8."))
+            continue
+        except daily_papers.DumpError as error:
+            faults.append(Fault(name, "", str(error)))
+            continue
+        known = {entry.title.casefold(): entry for entry in entries}
+        for entry in new:
+            first = known.get(entry.title.casefold())
+            if first is None:
+                entries.append(entry)
+            elif first.abstract != entry.abstract:
+                faults.append(
+                    Fault(name, f"line {entry.line}", f"{entry.title!r} stands in an earlier dump with another abstract.")
+                )
+    return entries, faults
+
+
+def _read_themes(root: Path) -> tuple[dict[str, Theme], list[Fault]]:
+    content, faults = read_yaml(root / "themes.yaml", "themes.yaml")
+    if faults:
+        return {}, faults
+    if not isinstance(content, list):
+        return {}, [Fault("themes.yaml", "", "is not a list. Write one `- key: ...` item a theme.")]
+    themes: dict[str, Theme] = {}
+    for i, item in enumerate(content):
+        theme, problems = validate(Theme, item, "themes.yaml")
+        faults += (Fault(f.file, f"[{i}].{f.field}" if f.field else f"[{i}]", f.message) for f in problems)
+        if theme and theme.key in themes:
+            faults.append(Fault("themes.yaml", f"[{i}].key", f"{theme.key!r} is given twice. Keep one."))
+        elif theme:
+            themes[theme.key] = theme
+    return themes, faults
+
+
+def _misfits(
+    paper: Paper, key: str, name: str, themes: Mapping[str, Theme], found: Mapping[str, _Joined]
+) -> list[Fault]:
+    """Collect what is at fault between a record and the rest of the review."""
+    faults = []
+    if not re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", key):
+        faults.append(Fault(name, "", f"{key!r} is no key. Name the file in small letters, digits and hyphens."))
+    for field_name, theme in [("theme", paper.theme), *((f"also[{i}]", t) for i, t in enumerate(paper.also))]:
+        if theme not in themes:
+            faults.append(Fault(name, field_name, f"{theme!r} is not a theme. Choose one of {', '.join(themes)}."))
+    for other, joined in found.items():
+        if paper.arxiv and joined.paper.arxiv == paper.arxiv:
+            faults.append(
+                Fault(name, "arxiv", f"{paper.arxiv} is the id of papers/{other}.yaml too. Correct one of them.")
+            )
+    return faults
+
+
+def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
+    papers: list[dict[str, Any]] = []
+    claims: list[dict[str, Any]] = []
+    numbers: list[dict[str, Any]] = []
+    for key, joined in found.items():
+        papers.append(_paper_row(key, joined))
+        spans = joined.checked.spans
+        order = sorted(range(len(spans)), key=lambda i: spans[i].start)
+        ids = {i: f"{key}-{position}" for position, i in enumerate(order, start=1)}
+        claims += (_claim_row(key, ids[i], joined.paper, i, spans[i]) for i in order)
+        numbers += (
+            {
+                "paper": key,
+                "text": line.token.text,
+                "start": line.token.start,
+                "end": line.token.end,
+                "role": line.role,
+                "claim": "" if line.claim is None else ids[line.claim],
+            }
+            for line in joined.checked.ledger
+        )
+    return Review(
+        themes,
+        {key: joined.paper for key, joined in found.items()},
+        _frame("papers", papers),
+        _frame("claims", claims).astype({"value": float, "value_high": float, "hedged": "boolean"}),
+        _frame("numbers", numbers),
+    )
+
+
+def _paper_row(key: str, joined: _Joined) -> dict[str, Any]:
+    paper = joined.paper
+    return {
+        "key": key,
+        "n": joined.n,
+        "title": joined.entry.title,
+        "system": paper.system or "",
+        "kind": paper.kind,
+        "theme": paper.theme,
+        "also": "; ".join(paper.also),
+        "arxiv": paper.arxiv or "",
+        "authors": "; ".join(paper.authors),
+        "date": paper.date,
+        "venue": paper.venue or "",
+        "code": paper.code.url if paper.code else "",
+        "abstract": joined.entry.abstract,
+    }
+
+
+def _claim_row(key: str, claim_id: str, paper: Paper, index: int, span: evidence.Span) -> dict[str, Any]:
+    claim = paper.claims[index]
+    return claim.model_dump(exclude={"baseline_named"}) | {
+        "id": claim_id,
+        "paper": key,
+        "theme": paper.theme,
+        "start": span.start,
+        "end": span.end,
+        "resolved_basis": claim.basis,
+        "claim_type": "",
+        "hedged": pd.NA,
+    }
+
+
+def _frame(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(COLUMNS[name]))
