@@ -72,7 +72,9 @@ def locate(quote: str, abstract: str) -> Span:
     """
     start = abstract.find(quote)
     if start < 0:
-        raise ValueError(f"{quote!r} is not in the abstract{_nearest(quote, abstract)}. Copy the words exactly.")
+        raise ValueError(
+            f"{quote!r} is not in the abstract{_nearest(quote, abstract)}. Copy the words exactly."
+        )
     if abstract.find(quote, start + 1) >= 0:
         raise ValueError(f"{quote!r} occurs more than once in the abstract. Quote more words around it.")
     return Span(start, start + len(quote))
@@ -153,7 +155,11 @@ def examine(paper: Paper, abstract: str, file: str) -> Evidence:
         for token in free:
             if token in roles:
                 faults.append(
-                    Fault(file, field, f"the number {token.text!r} has an entry already. Keep one entry a number.")
+                    Fault(
+                        file,
+                        field,
+                        f"the number {token.text!r} has an entry already. Keep one entry a number.",
+                    )
                 )
             roles[token] = LedgerLine(token, entry.role)
         if not free:

@@ -170,7 +170,9 @@ def _marks_item(abstract: str, token: Token) -> bool:
     if not (re.fullmatch(r"[1-9]\d?", token.text) and after.startswith(")")):
         return False
     bracketed = before.endswith("(")
-    if not bracketed and (not re.search(r"(?:^|\s)$", before) or before.count("(") > before.count(")") - _bare_marks(before)):
+    if not bracketed and (
+        not re.search(r"(?:^|\s)$", before) or before.count("(") > before.count(")") - _bare_marks(before)
+    ):
         return False
     previous = int(token.text) - 1
     return previous == 0 or re.search(rf"(?<!\d){previous}\)", before) is not None

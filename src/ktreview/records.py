@@ -131,7 +131,10 @@ class Paper(Record):
             raise ValueError(f"also repeats the theme {self.theme!r}: remove it there")
         if len(set(self.also)) < len(self.also):
             raise ValueError("also names a theme twice: remove one")
-        if self.arxiv and abs(_months(self.date[2:4], self.date[5:7]) - _months(self.arxiv[:2], self.arxiv[2:4])) > 1:
+        if (
+            self.arxiv
+            and abs(_months(self.date[2:4], self.date[5:7]) - _months(self.arxiv[:2], self.arxiv[2:4])) > 1
+        ):
             raise ValueError(
                 f"date {self.date} does not fit arXiv id {self.arxiv}, whose first four digits are year "
                 "and month: date is the day the first version appeared; correct one of them"

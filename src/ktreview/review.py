@@ -21,9 +21,7 @@ DATA = Path(__file__).parent / "data"
 
 #: The columns of every frame; a contract with all who read the data.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "papers": tuple(
-        "key n title system kind theme also arxiv authors date venue code abstract".split()
-    ),
+    "papers": tuple("key n title system kind theme also arxiv authors date venue code abstract".split()),
     "claims": tuple(
         "id paper theme type kind quote start end value value_high unit basis resolved_basis bound "
         "metric benchmark baseline better claim_type hedged".split()
@@ -90,6 +88,16 @@ class Review:
             raise KeyError(f"there is no frame {name!r}; the frames are {', '.join(COLUMNS)}")
         frame: pd.DataFrame = getattr(self, name)
         return frame
+
+    @cached_property
+    def baseline_named(self) -> dict[str, bool]:
+        """Whether each claim's baseline is named: a proper name or a fully described system, by claim id."""
+        quotes = {
+            (key, claim.quote): claim.baseline_named
+            for key, record in self.records.items()
+            for claim in record.claims
+        }
+        return {row.id: quotes[row.paper, row.quote] for row in self.claims.itertuples()}
 
     @cached_property
     def _paper_digests(self) -> dict[str, str]:
@@ -196,7 +204,11 @@ def read_review(root: Path | str = DATA) -> tuple[Review | None, list[Fault]]:
         if place:
             if title.casefold() in owner:
                 faults.append(
-                    Fault(name, "title", f"{owner[title.casefold()]} has this title already. Remove one of the two.")
+                    Fault(
+                        name,
+                        "title",
+                        f"{owner[title.casefold()]} has this title already. Remove one of the two.",
+                    )
                 )
                 continue
             owner[title.casefold()] = name
@@ -205,7 +217,9 @@ def read_review(root: Path | str = DATA) -> tuple[Review | None, list[Fault]]:
         problems = _misfits(paper, path.stem, name, themes, found)
         if place is None:
             problems.append(
-                Fault(name, "title", f"{title!r} is not in any dump. Copy the title exactly as the dump has it.")
+                Fault(
+                    name, "title", f"{title!r} is not in any dump. Copy the title exactly as the dump has it."
+                )
             )
         else:
             checked = evidence.examine(paper, place[1].abstract, name)
@@ -248,7 +262,11 @@ def _read_dumps(root: Path) -> tuple[list[daily_papers.Entry], list[Fault]]:
                 entries.append(entry)
             elif first.abstract != entry.abstract:
                 faults.append(
-                    Fault(name, f"line {entry.line}", f"{entry.title!r} stands in an earlier dump with another abstract.")
+                    Fault(
+                        name,
+                        f"line {entry.line}",
+                        f"{entry.title!r} stands in an earlier dump with another abstract.",
+                    )
                 )
     return entries, faults
 
@@ -276,14 +294,20 @@ def _misfits(
     """Collect what is at fault between a record and the rest of the review."""
     faults = []
     if not re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", key):
-        faults.append(Fault(name, "", f"{key!r} is no key. Name the file in small letters, digits and hyphens."))
+        faults.append(
+            Fault(name, "", f"{key!r} is no key. Name the file in small letters, digits and hyphens.")
+        )
     for field_name, theme in [("theme", paper.theme), *((f"also[{i}]", t) for i, t in enumerate(paper.also))]:
         if theme not in themes:
-            faults.append(Fault(name, field_name, f"{theme!r} is not a theme. Choose one of {', '.join(themes)}."))
+            faults.append(
+                Fault(name, field_name, f"{theme!r} is not a theme. Choose one of {', '.join(themes)}.")
+            )
     for other, joined in found.items():
         if paper.arxiv and joined.paper.arxiv == paper.arxiv:
             faults.append(
-                Fault(name, "arxiv", f"{paper.arxiv} is the id of papers/{other}.yaml too. Correct one of them.")
+                Fault(
+                    name, "arxiv", f"{paper.arxiv} is the id of papers/{other}.yaml too. Correct one of them."
+                )
             )
     return faults
 

@@ -1,0 +1,147 @@
+"""The command ``ktreview``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ktreview.records import Fault
+from ktreview.review import DATA, Review, ReviewError, load_review, read_review
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except ReviewError as error:
+        print(f"ktreview: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"ktreview: {error}. Check the path and its permissions.", file=sys.stderr)
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ktreview", description="An executable literature review: its records, chapters and data."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, summary: str, example: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument(
+            "--data",
+            type=Path,
+            default=DATA,
+            metavar="DIR",
+            help="folder of dumps, records and themes (default: the review's own)",
+        )
+        return command
+
+    check = add(
+        "check",
+        "Show every fault and every gap in the records; exit 1 if there is a fault.",
+        "ktreview check --data my-review",
+    )
+    check.set_defaults(run=_check)
+
+    export = add("export", "Write the records as CSV, JSON and BibTeX.", "ktreview export build/data")
+    export.add_argument("folder", type=Path, help="where to write; made if it does not exist")
+    export.set_defaults(run=_export)
+
+    execute = add(
+        "execute",
+        "Re-execute the chapters, or tell which no longer fit the records.",
+        "ktreview execute book/themes/continual-learning.ipynb",
+    )
+    execute.add_argument("chapters", nargs="*", type=Path, help="notebooks (default: all under book/)")
+    execute.add_argument("--jobs", type=int, default=2, help="how many run at once (default: 2)")
+    execute.add_argument(
+        "--check",
+        action="store_true",
+        help="execute nothing; name the stale chapters and exit 1 if there are any",
+    )
+    execute.set_defaults(run=_execute)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    review, faults = read_review(options.data)
+    if faults:
+        _print_faults(faults)
+    if review is not None:
+        _print_gaps(review)
+        unaccounted = sum("is unaccounted for" in fault.message for fault in faults)
+        print(
+            f"{len(review.papers)} papers, {len(review.claims)} claims, {len(review.numbers)} numbers, "
+            f"{unaccounted} unaccounted, {_counted(len(faults), 'fault')}"
+        )
+    return 1 if faults else 0
+
+
+def _print_faults(faults: Sequence[Fault]) -> None:
+    print(f"{'file':<36}{'field':<24}fault and remedy")
+    for fault in faults:
+        print(f"{fault.file:<36}{fault.field:<24}{fault.message}")
+    print()
+
+
+def _print_gaps(review: Review) -> None:
+    """Print what is not wrong but missing."""
+    papers = review.papers
+    gaps = {
+        "no arXiv id": papers.loc[papers["arxiv"] == "", "key"],
+        "no venue known": papers.loc[papers["venue"] == "", "key"],
+        "no code known": papers.loc[papers["code"] == "", "key"],
+        "date without a day": papers.loc[papers["date"].str.len() < 10, "key"],
+    }
+    print(f"{'gap':<20}{'papers':<8}which")
+    for gap, keys in gaps.items():
+        if len(keys):
+            print(f"{gap:<20}{len(keys):<8}{', '.join(keys)}")
+    print()
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ktreview.export import export
+
+    for path in export(load_review(options.data), options.folder):
+        print(path)
+    return 0
+
+
+def _execute(options: argparse.Namespace) -> int:
+    from ktreview import chapters
+
+    review = load_review(options.data)
+    paths = options.chapters or chapters.find(Path("book"))
+    if not paths:
+        print(
+            "ktreview: there are no chapters under book/. Run this in the repository's root.", file=sys.stderr
+        )
+        return 1
+    if options.check:
+        stale = chapters.stale(review, paths)
+        for path in stale:
+            print(f"{path}: its outputs were made from other records. Run `make execute`.", file=sys.stderr)
+        return 1 if stale else 0
+    try:
+        chapters.execute(review, paths, options.jobs)
+    except chapters.ChapterError as error:
+        print(f"ktreview: {error}", file=sys.stderr)
+        return 1
+    return 0

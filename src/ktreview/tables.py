@@ -1,0 +1,209 @@
+"""The tables: one function a table, from a `Review` to accessible HTML."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from ktreview import annotation, wording
+from ktreview.figures.svg import paper_anchor
+from ktreview.review import Review
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table, shown by Jupyter and by the book as HTML.
+
+    Attributes
+    ----------
+    name : str
+        A slug: the table's anchor.
+    title : str
+        Plain text.
+    data : pandas.DataFrame
+        What the table shows, cell by cell.
+    markup : collection of str
+        The columns whose cells are HTML already; all others are escaped.
+    """
+
+    name: str
+    title: str
+    data: pd.DataFrame = field(repr=False)
+    markup: Collection[str] = ()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": self.title}
+
+    def html(self) -> str:
+        """Return the table as an HTML fragment."""
+        head = "".join(f'<th scope="col">{html.escape(str(column))}</th>' for column in self.data.columns)
+        body = "".join(
+            "<tr>" + "".join(self._cell(column, value) for column, value in row.items()) + "</tr>"
+            for _, row in self.data.iterrows()
+        )
+        title = html.escape(self.title)
+        return (
+            f'<div class="kt-table" id="table-{self.name}" tabindex="0" role="region" aria-label="{title}">'
+            f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+
+    def _cell(self, column: object, value: object) -> str:
+        if column in self.markup:
+            return f"<td>{value}</td>"
+        if isinstance(value, int | float):
+            text = "–" if math.isnan(value) else f"{value:g}"
+            return f'<td class="kt-number">{text}</td>'
+        return f"<td>{html.escape(str(value))}</td>"
+
+
+def claims(
+    review: Review, theme: str | None = None, kinds: Collection[str] = ("gain", "level", "scale")
+) -> Table:
+    """List quantitative claims in the abstracts' own words.
+
+    Parameters
+    ----------
+    review : Review
+    theme : str, optional
+        Only papers whose primary theme this is.
+    kinds : collection of str, optional
+        Which kinds of claim to list.
+
+    Returns
+    -------
+    Table
+        One row a claim, in the order of the corpus.
+    """
+    rows = review.claims[review.claims["kind"].isin(list(kinds))]
+    if theme is not None:
+        rows = rows[rows["theme"] == theme]
+    data = pd.DataFrame(
+        {
+            "paper": paper_anchor(review, row.paper, wording.short_name(review.records[row.paper])),
+            "its words": f'<q class="kt-quote">{html.escape(wording.plain(row.quote))}</q>',
+            "value": wording.value(row),
+            "is": row.kind if row.kind != "gain" else f"gain, {wording.basis(row)}",
+            "metric": row.metric or "–",
+            "on": row.benchmark or "–",
+            "over": row.baseline + ("" if review.baseline_named[row.id] else " (not named)")
+            if row.baseline
+            else "–",
+        }
+        for row in rows.itertuples()
+    )
+    return Table(
+        f"claims-{theme or 'all'}",
+        f"Results claimed with a number: {len(rows)} claims of {rows['paper'].nunique()} abstracts. "
+        "A dash: the abstract does not say.",
+        data,
+        markup=("paper", "its words"),
+    )
+
+
+def agreement(review: Review) -> Table:  # noqa: ARG001 - all tables are called alike
+    """Show how far the two annotation passes agree.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Table
+        One row a field: items, agreed, share in percent and Cohen's kappa.
+    """
+    data = annotation.agreement()
+    shown = pd.DataFrame(
+        {
+            "field": data["field"],
+            "items": data["items"],
+            "alike": data["agreed"],
+            "share, %": (100 * data["share"]).round(1),
+            "Cohen’s κ": data["kappa"].round(3),
+        }
+    )
+    return Table(
+        "agreement",
+        "Agreement of the two annotation passes. κ is not given for free text, nor where both used one value only.",
+        shown,
+    )
+
+
+def code_availability(review: Review) -> Table:
+    """Count the papers of each theme by where an address of their code is known from.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Table
+        One row a theme and one for all.
+    """
+    source = pd.Series(
+        [record.code.source if record.code else "none" for record in review.records.values()],
+        index=review.papers["theme"],
+    )
+    data = pd.DataFrame(
+        {
+            "theme": theme.title,
+            "papers": len(source[[key]]),
+            "address in the abstract": int((source[[key]] == "abstract").sum()),
+            "address known from elsewhere": int((source[[key]] == "elsewhere").sum()),
+            "no address known": int((source[[key]] == "none").sum()),
+        }
+        for key, theme in review.themes.items()
+    )
+    data.loc[len(data)] = ["all", *data.iloc[:, 1:].sum()]
+    return Table("code-availability", "Where an address of code or data is known from.", data)
+
+
+def flow(review: Review) -> Table:
+    """Show how the corpus comes about and what its abstracts yield, with counts.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Table
+        One row a step of the way from the page dump to the claims, shown as a flow of boxes.
+    """
+    gains = review.claims[review.claims["kind"] == "gain"]
+    steps = [
+        ("papers on the page dump", len(review.papers)),
+        ("recorded, with bibliography and theme", len(review.records)),
+        ("number tokens in their abstracts, each accounted for", len(review.numbers)),
+        ("results claimed with a number", len(review.claims)),
+        ("gains over something", len(gains)),
+        ("gains over a named baseline", sum(review.baseline_named[claim] for claim in gains["id"])),
+        ("gains whose basis the abstract fixes", int((gains["basis"] != "unstated").sum())),
+    ]
+    return _Flow(
+        "flow", "From the page dump to comparable gains", pd.DataFrame(steps, columns=["step", "count"])
+    )
+
+
+class _Flow(Table):
+    """A table of counts, shown as boxes in a row."""
+
+    def html(self) -> str:
+        boxes = "".join(
+            f"<li><strong>{row.count_}</strong> {html.escape(row.step)}</li>"
+            for row in self.data.rename(columns={"count": "count_"}).itertuples()
+        )
+        return (
+            f'<ol class="kt-flow" id="table-{self.name}" aria-label="{html.escape(self.title)}">{boxes}</ol>'
+        )
+
+
+#: The tables that a page can show by name.
+BY_NAME: dict[str, Callable[[Review], Table]] = {
+    table.__name__: table for table in (agreement, claims, code_availability, flow)
+}
