@@ -6,7 +6,6 @@ digest of the records that the outputs were made from.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,7 @@ def _execute(path: Path, records: str) -> str:
     normalise(notebook, records)
     partial = path.with_suffix(".partial")
     nbformat.write(notebook, partial)
-    os.replace(partial, path)
+    partial.replace(path)
     return ""
 
 

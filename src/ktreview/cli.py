@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ktreview import chapters, export
 from ktreview.records import Fault
 from ktreview.review import DATA, Review, ReviewError, load_review, read_review
 
@@ -55,9 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(run=_check)
 
-    export = add("export", "Write the records as CSV, JSON and BibTeX.", "ktreview export build/data")
-    export.add_argument("folder", type=Path, help="where to write; made if it does not exist")
-    export.set_defaults(run=_export)
+    data = add("export", "Write the records as CSV, JSON and BibTeX.", "ktreview export build/data")
+    data.add_argument("folder", type=Path, help="where to write; made if it does not exist")
+    data.set_defaults(run=_export)
 
     execute = add(
         "execute",
@@ -117,16 +118,12 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from ktreview.export import export
-
-    for path in export(load_review(options.data), options.folder):
+    for path in export.export(load_review(options.data), options.folder):
         print(path)
     return 0
 
 
 def _execute(options: argparse.Namespace) -> int:
-    from ktreview import chapters
-
     review = load_review(options.data)
     paths = options.chapters or chapters.find(Path("book"))
     if not paths:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 #: What listing pages show around and between the entries; compared with case folded.
@@ -37,16 +38,20 @@ class DumpError(ValueError):
     """A page dump that can't be read; the message names the line and the remedy."""
 
 
+#: A line of the dump with its number, counted from 1.
+_Line = tuple[int, str]
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One paper of a dump.
+    r"""One paper of a dump.
 
     Attributes
     ----------
     title : str
         The title, white space collapsed.
     abstract : str
-        The abstract; paragraphs are joined by a blank line. Escapes such as ``40\\%`` are kept.
+        The abstract; paragraphs are joined by a blank line. Escapes such as ``40\%`` are kept.
     line : int
         The line of the title in the dump, counted from 1.
     """
@@ -57,7 +62,7 @@ class Entry:
 
 
 def parse(text: str) -> list[Entry]:
-    """Read the titles and abstracts of a page dump, in order.
+    r"""Read the titles and abstracts of a page dump, in order.
 
     Parameters
     ----------
@@ -84,45 +89,20 @@ def parse(text: str) -> list[Entry]:
 
     Examples
     --------
-    >>> parse("Daily Papers\\n\\nJul 29\\n\\nA title\\n\\nWe show a thing.\\n")
+    >>> parse("Daily Papers\n\nJul 29\n\nA title\n\nWe show a thing.\n")
     [Entry(title='A title', abstract='We show a thing.', line=5)]
     """
-    entries: list[Entry] = []
-    title: tuple[int, str] | None = None
-    paragraphs: list[tuple[int, str]] = []
-
-    def close() -> None:
-        if title is None:
-            return
+    entries = []
+    for number, title, paragraphs in _blocks(_body(_lines(text))):
         if not paragraphs:
             raise DumpError(
-                f"line {title[0]}: the title {_short(title[1])} has no abstract. Add the abstract "
-                "below it, or remove the line."
+                f"line {number}: the title {_short(title)} has no abstract. Add the abstract below it, or "
+                "remove the line."
             )
-        entries.append(Entry(title[1], "\n\n".join(p for _, p in paragraphs), title[0]))
-
-    for number, line in _body(_lines(text)):
-        if _is_furniture(line):
-            continue
-        if _is_prose(line) and not (title is None and len(line) <= _LONGEST_TITLE):
-            if title is None:
-                raise DumpError(
-                    f"line {number}: the paragraph {_short(line)} has no title above it. Put the "
-                    "title on a line of its own before it."
-                )
-            if paragraphs and _reads_as_title(line):
-                raise DumpError(
-                    f"line {number}: {_short(line)} could be a title that ends in a full stop or a "
-                    "paragraph of the abstract above. Remove the full stop, or join the paragraphs."
-                )
-            paragraphs.append((number, line))
-        else:
-            close()
-            title, paragraphs = (number, line), []
-    close()
+        entries.append(Entry(title, "\n\n".join(line for _, line in paragraphs), number))
+        last_line, last = paragraphs[-1]
     if not entries:
         raise DumpError("line 1: no title with an abstract was found; this is not a page dump.")
-    last_line, last = paragraphs[-1]
     if not (_SENTENCE_END.search(last) or _ADDRESS_END.search(last)):
         raise DumpError(
             f"line {last_line}: the dump breaks off inside the abstract of {_short(entries[-1].title)} "
@@ -131,8 +111,35 @@ def parse(text: str) -> list[Entry]:
     return _without_repeats(entries)
 
 
-def _lines(text: str) -> list[tuple[int, str]]:
-    """Number the lines from 1, clean them, and leave out the empty ones."""
+def _blocks(lines: list[_Line]) -> Iterator[tuple[int, str, list[_Line]]]:
+    """Yield each title's line and text with the paragraphs below it."""
+    title: _Line | None = None
+    paragraphs: list[_Line] = []
+    for number, line in lines:
+        if _is_furniture(line):
+            continue
+        if not _is_prose(line) or (title is None and len(line) <= _LONGEST_TITLE):
+            if title:
+                yield *title, paragraphs
+            title, paragraphs = (number, line), []
+            continue
+        if title is None:
+            raise DumpError(
+                f"line {number}: the paragraph {_short(line)} has no title above it. Put the title on a "
+                "line of its own before it."
+            )
+        if paragraphs and _reads_as_title(line):
+            raise DumpError(
+                f"line {number}: {_short(line)} could be a title that ends in a full stop or a paragraph "
+                "of the abstract above. Remove the full stop, or join the paragraphs."
+            )
+        paragraphs.append((number, line))
+    if title:
+        yield *title, paragraphs
+
+
+def _lines(text: str) -> list[_Line]:
+    """Return the cleaned lines with their numbers from 1, without the empty ones."""
     cleaned = []
     for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         visible = "".join(
@@ -146,7 +153,7 @@ def _lines(text: str) -> list[tuple[int, str]]:
     return cleaned
 
 
-def _body(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
+def _body(lines: list[_Line]) -> list[_Line]:
     """Cut what stands before the page's own heading and after its last abstract."""
     start = next((i + 1 for i, (_, line) in enumerate(lines) if line.casefold() == "daily papers"), 0)
     if any(_is_prose(line) for _, line in lines[:start]):

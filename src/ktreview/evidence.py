@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ktreview import numbers
 from ktreview.numbers import Role, Token
-from ktreview.records import Claim, Fault, Paper
+from ktreview.records import Claim, Fault, Number, Paper
 
 
 @dataclass(frozen=True)
@@ -103,84 +103,92 @@ def examine(paper: Paper, abstract: str, file: str) -> Evidence:
     Evidence
         All faults at once; the ledger is complete, with roles missing where the record has gaps.
     """
-    faults: list[Fault] = []
-    tokens = numbers.tokens(abstract)
-    roles: dict[Token, LedgerLine] = {}
-
-    def place(quote: str, field: str) -> Span | None:
-        try:
-            return locate(quote, abstract)
-        except ValueError as error:
-            faults.append(Fault(file, field, str(error)))
-            return None
-
-    spans = [place(claim.quote, f"claims[{i}].quote") for i, claim in enumerate(paper.claims)]
-    for i, (claim, span) in enumerate(zip(paper.claims, spans, strict=True)):
-        faults += (Fault(file, f"claims[{i}].{f}", m) for f, m in _words_missing(claim, abstract))
-        if span is None:
-            continue
-        faults += (
-            Fault(
-                file,
-                f"claims[{i}].quote",
-                f"{claim.quote!r} overlaps the quote of claims[{j}]. Cut the quotes so that they stand apart.",
-            )
-            for j, other in enumerate(spans[:i])
-            if other and other.start < span.end and span.start < other.end
-        )
-        stated = _stated(claim, [token for token in tokens if span.holds(token)], abstract)
-        if isinstance(stated, str):
-            faults.append(Fault(file, f"claims[{i}].value", stated))
-            continue
-        for token in stated:
-            if token in roles:
-                faults.append(
-                    Fault(
-                        file,
-                        f"claims[{i}].value",
-                        f"the number {token.text!r} is claimed by claims[{roles[token].claim}] already. "
-                        "Keep one claim a number.",
-                    )
-                )
-            roles[token] = LedgerLine(token, claim.kind, i)
-        faults += (Fault(file, f"claims[{i}].unit", m) for m in _unit_doubts(claim, stated[-1], abstract))
-
+    work = _Examination(abstract, file)
+    for i, claim in enumerate(paper.claims):
+        work.claim(i, claim)
     for i, entry in enumerate(paper.numbers):
-        field = f"numbers[{i}].quote"
-        span = place(entry.quote, field)
+        work.entry(i, entry)
+    return Evidence(list(work.spans.values()), work.ledger(), work.faults)
+
+
+class _Examination:
+    """The ledger of one abstract while claims and entries are put into it."""
+
+    def __init__(self, abstract: str, file: str) -> None:
+        self.abstract, self.file = abstract, file
+        self.tokens = numbers.tokens(abstract)
+        self.lines: dict[Token, LedgerLine] = {}
+        self.spans: dict[int, Span] = {}
+        self.faults: list[Fault] = []
+
+    def claim(self, i: int, claim: Claim) -> None:
+        for field, message in _words_missing(claim, self.abstract):
+            self._fault(f"claims[{i}].{field}", message)
+        span = self._place(claim.quote, f"claims[{i}].quote")
         if span is None:
-            continue
-        inside = [token for token in tokens if span.holds(token)]
-        free = [token for token in inside if token not in roles or roles[token].claim is None]
-        for token in free:
-            if token in roles:
-                faults.append(
-                    Fault(
-                        file,
-                        field,
-                        f"the number {token.text!r} has an entry already. Keep one entry a number.",
-                    )
+            return
+        for j, other in self.spans.items():
+            if other.start < span.end and span.start < other.end:
+                self._fault(
+                    f"claims[{i}].quote",
+                    f"{claim.quote!r} overlaps the quote of claims[{j}]. Cut the quotes apart.",
                 )
-            roles[token] = LedgerLine(token, entry.role)
+        self.spans[i] = span
+        stated = _stated(claim, [token for token in self.tokens if span.holds(token)], self.abstract)
+        if isinstance(stated, str):
+            self._fault(f"claims[{i}].value", stated)
+            return
+        for token in stated:
+            if token in self.lines:
+                self._fault(
+                    f"claims[{i}].value",
+                    f"the number {token.text!r} is claimed by claims[{self.lines[token].claim}] already. "
+                    "Keep one claim a number.",
+                )
+            self.lines[token] = LedgerLine(token, claim.kind, i)
+        for message in _unit_doubts(claim, stated[-1], self.abstract):
+            self._fault(f"claims[{i}].unit", message)
+
+    def entry(self, i: int, entry: Number) -> None:
+        field = f"numbers[{i}].quote"
+        span = self._place(entry.quote, field)
+        if span is None:
+            return
+        inside = [token for token in self.tokens if span.holds(token)]
+        free = [token for token in inside if token not in self.lines or self.lines[token].claim is None]
+        for token in free:
+            if token in self.lines:
+                self._fault(
+                    field, f"the number {token.text!r} has an entry already. Keep one entry a number."
+                )
+            self.lines[token] = LedgerLine(token, entry.role)
         if not free:
             why = "its numbers are stated by a claim" if inside else "it holds no number"
-            faults.append(Fault(file, field, f"{entry.quote!r} settles nothing: {why}. Remove the entry."))
+            self._fault(field, f"{entry.quote!r} settles nothing: {why}. Remove the entry.")
 
-    ledger = [
-        roles.get(token) or LedgerLine(token, numbers.role_by_rule(abstract, token)) for token in tokens
-    ]
-    for line in ledger:
-        if line.role is None:
-            start, end = max(0, line.token.start - 30), line.token.end + 30
-            faults.append(
-                Fault(
-                    file,
+    def ledger(self) -> list[LedgerLine]:
+        ledger = []
+        for token in self.tokens:
+            line = self.lines.get(token) or LedgerLine(token, numbers.role_by_rule(self.abstract, token))
+            ledger.append(line)
+            if line.role is None:
+                near = self.abstract[max(0, token.start - 30) : token.end + 30]
+                self._fault(
                     "numbers",
-                    f"the number {line.token.text!r} in '…{abstract[start:end]}…' is unaccounted for. Add a claim, "
-                    f"or an entry with one of the roles {', '.join(numbers.ROLES)}.",
+                    f"the number {token.text!r} in '…{near}…' is unaccounted for. Add a claim, or an entry "
+                    f"with one of the roles {', '.join(numbers.ROLES)}.",
                 )
-            )
-    return Evidence([span for span in spans if span], ledger, faults)
+        return ledger
+
+    def _place(self, quote: str, field: str) -> Span | None:
+        try:
+            return locate(quote, self.abstract)
+        except ValueError as error:
+            self._fault(field, str(error))
+            return None
+
+    def _fault(self, field: str, message: str) -> None:
+        self.faults.append(Fault(self.file, field, message))
 
 
 def _words_missing(claim: Claim, abstract: str) -> Iterator[tuple[str, str]]:
@@ -218,4 +226,7 @@ def _unit_doubts(claim: Claim, token: Token, abstract: str) -> Iterator[str]:
     if percent and claim.unit != "percent":
         yield f"the abstract has % after {token.text!r}: unit is percent."
     if not percent and claim.unit == "percent":
-        yield f"the abstract has no % after {token.text!r}: unit is score, points, times, count or the field's own."
+        yield (
+            f"the abstract has no % after {token.text!r}: unit is score, points, times, count or the "
+            "field's own."
+        )

@@ -175,11 +175,6 @@ class Fault:
 class _Loader(yaml.CSafeLoader):
     """YAML as a curator means it: dates stay text, and a field given twice is an error."""
 
-    yaml_implicit_resolvers = {
-        first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
@@ -189,6 +184,12 @@ class _Loader(yaml.CSafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def read_yaml(path: Path, name: str) -> tuple[Any, list[Fault]]:
@@ -237,28 +238,25 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 def _remedy(error: Any, model: type[Record]) -> str:
     """Turn a validation error into a sentence with a remedy."""
-    match error["type"]:
-        case "extra_forbidden":
-            known = ", ".join(_field_names(model, error["loc"][:-1]))
-            return f"is not a field of a record. Fields here are {known}."
-        case "missing":
-            return "is missing. Add it."
-        case "literal_error":
-            return f"{error['input']!r} is not one of {error['ctx']['expected']}. Choose one of them."
-        case "string_type" if isinstance(error["input"], int | float):
-            return f"{error['input']!r} was read as a number. Put it in quotes."
-        case "value_error":
-            return f"{error['ctx']['error']}."
-        case "string_pattern_mismatch":
-            return f"{error['input']!r} does not have the form {error['ctx']['pattern']}. Correct it."
-    return f"{error['msg']} (found {error['input']!r}). Correct it."
+    kind, found, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "string_type" and isinstance(found, int | float):
+        return f"{found!r} was read as a number. Put it in quotes."
+    if kind == "extra_forbidden":
+        known = ", ".join(_field_names(model, error["loc"][:-1]))
+        return f"is not a field of a record. Fields here are {known}."
+    return {
+        "missing": "is missing. Add it.",
+        "literal_error": f"{found!r} is not one of {context.get('expected')}. Choose one of them.",
+        "value_error": f"{context.get('error')}.",
+        "string_pattern_mismatch": (
+            f"{found!r} does not have the form {context.get('pattern')}. Correct it."
+        ),
+    }.get(kind, f"{error['msg']} (found {found!r}). Correct it.")
 
 
 def _field_names(model: type[Record], loc: tuple[int | str, ...]) -> Iterator[str]:
     """List the fields that may stand at a place."""
-    owner: type[Record] = model
-    for part in loc:
-        if part in ("claims", "numbers", "code"):
-            owner = {"claims": Claim, "numbers": Number, "code": Code}[part]
+    parts: dict[int | str, type[Record]] = {"claims": Claim, "numbers": Number, "code": Code}
+    owner = parts[loc[0]] if loc else model
     for name, field in owner.model_fields.items():
         yield field.alias or name

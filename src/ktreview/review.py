@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -97,7 +97,7 @@ class Review:
             for key, record in self.records.items()
             for claim in record.claims
         }
-        return {row.id: quotes[row.paper, row.quote] for row in self.claims.itertuples()}
+        return {row.id: quotes[row.paper, row.quote] for row in rows(self.claims)}
 
     @cached_property
     def _paper_digests(self) -> dict[str, str]:
@@ -188,55 +188,60 @@ def read_review(root: Path | str = DATA) -> tuple[Review | None, list[Fault]]:
     faults += theme_faults
     if not entries or not themes:
         return None, faults
-    found: dict[str, _Joined] = {}
-    owner: dict[str, str] = {}
     places = {entry.title.casefold(): (n, entry) for n, entry in enumerate(entries, start=1)}
+    joined: dict[str, _Joined] = {}
+    owners: dict[str, str] = {}
     for path in sorted((root / "papers").glob("*.yaml")):
-        name = f"papers/{path.name}"
-        content, problems = read_yaml(path, name)
-        if problems:
-            faults += problems
-            continue
-        paper, problems = validate(Paper, content, name)
-        faults += problems
-        title = str(content.get("title", "")) if isinstance(content, dict) else ""
-        place = places.get(title.casefold())
-        if place:
-            if title.casefold() in owner:
-                faults.append(
-                    Fault(
-                        name,
-                        "title",
-                        f"{owner[title.casefold()]} has this title already. Remove one of the two.",
-                    )
-                )
-                continue
-            owner[title.casefold()] = name
-        if paper is None:
-            continue
-        problems = _misfits(paper, path.stem, name, themes, found)
-        if place is None:
-            problems.append(
-                Fault(
-                    name, "title", f"{title!r} is not in any dump. Copy the title exactly as the dump has it."
-                )
-            )
-        else:
-            checked = evidence.examine(paper, place[1].abstract, name)
-            problems += checked.faults
-            if not problems:
-                found[path.stem] = _Joined(*place, paper, checked)
-        faults += problems
+        faults += _read_record(path, places, themes, joined, owners)
     for title, (_, entry) in places.items():
-        if title not in owner:
+        if title not in owners:
             faults.append(
                 Fault(
                     "papers",
                     "",
-                    f"{entry.title!r} (line {entry.line} of the dump) has no record. Write one file papers/<key>.yaml.",
+                    f"{entry.title!r} (line {entry.line} of the dump) has no record. "
+                    "Write one file papers/<key>.yaml.",
                 )
             )
-    return _assemble(themes, dict(sorted(found.items(), key=lambda item: item[1].n))), faults
+    return _assemble(themes, dict(sorted(joined.items(), key=lambda item: item[1].n))), faults
+
+
+def _read_record(
+    path: Path,
+    places: Mapping[str, tuple[int, daily_papers.Entry]],
+    themes: Mapping[str, Theme],
+    joined: dict[str, _Joined],
+    owners: dict[str, str],
+) -> list[Fault]:
+    """Read one record into `joined`, note whose title it has in `owners`, and return its faults."""
+    name = f"papers/{path.name}"
+    content, faults = read_yaml(path, name)
+    if faults:
+        return faults
+    paper, faults = validate(Paper, content, name)
+    title = str(content.get("title", "")).casefold() if isinstance(content, dict) else ""
+    place = places.get(title)
+    if title in owners:
+        return [
+            *faults,
+            Fault(name, "title", f"{owners[title]} has this title already. Remove one of the two."),
+        ]
+    if place:
+        owners[title] = name
+    if paper is None:
+        return faults
+    faults = _misfits(paper, path.stem, name, themes, joined)
+    if place is None:
+        message = f"{paper.title!r} is not in any dump. Copy the title exactly as the dump has it."
+        return [*faults, Fault(name, "title", message)]
+    checked = evidence.examine(paper, place[1].abstract, name)
+    faults += checked.faults
+    if paper.code and paper.code.source == "abstract" and paper.code.url not in place[1].abstract:
+        message = f"{paper.code.url} is not in the abstract. Correct it, or set `from: elsewhere`."
+        faults.append(Fault(name, "code.url", message))
+    if not faults:
+        joined[path.stem] = _Joined(*place, paper, checked)
+    return faults
 
 
 def _read_dumps(root: Path) -> tuple[list[daily_papers.Entry], list[Fault]]:
@@ -373,6 +378,11 @@ def _claim_row(key: str, claim_id: str, paper: Paper, index: int, span: evidence
         "claim_type": "",
         "hedged": pd.NA,
     }
+
+
+def rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """Iterate over a frame's rows as named tuples, whose fields are the columns."""
+    return iter(frame.itertuples(index=False))
 
 
 def _frame(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:

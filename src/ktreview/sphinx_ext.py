@@ -30,7 +30,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 import ktreview
 from ktreview import export, figures, query, tables, wording
 from ktreview.records import Paper
-from ktreview.review import DATA, Review
+from ktreview.review import DATA, Review, rows
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ class _RecordRole(SphinxRole):
             return [nodes.problematic(self.rawtext, self.rawtext)], []
 
     def node(self, text: str) -> nodes.Node:
+        """Return what the role stands for; a KeyError or ValueError becomes a warning."""
         raise NotImplementedError
 
     def _depend(self, key: str) -> Paper:
@@ -106,6 +107,7 @@ class PaperRole(_RecordRole):
     """``{paper}`key```: the short name, linked."""
 
     def node(self, text: str) -> nodes.Node:
+        """Return the linked name."""
         name = wording.short_name(self._depend(text))
         return self._reference(text, nodes.Text(name), classes=["kt-paper"])
 
@@ -114,6 +116,7 @@ class ClaimRole(_RecordRole):
     """``{claim}`id```: the claim's words, linked."""
 
     def node(self, text: str) -> nodes.Node:
+        """Return the linked words."""
         claim = self._claim(text)
         words = nodes.inline("", f"“{wording.plain(claim.quote)}”", classes=["kt-quote"])
         return self._reference(claim.paper, words, classes=["kt-claim"])
@@ -123,6 +126,7 @@ class ValueRole(_RecordRole):
     """``{value}`id```: the claim's value in words."""
 
     def node(self, text: str) -> nodes.Node:
+        """Return the value in words."""
         return nodes.inline("", wording.value(self._claim(text)), classes=["kt-value"])
 
 
@@ -130,6 +134,7 @@ class CountRole(_RecordRole):
     """``{count}`query```: a count of rows or of different values."""
 
     def node(self, text: str) -> nodes.Node:
+        """Return the count."""
         self.env.note_dependency(str(DATA / "papers"))
         return nodes.inline("", str(query.count(_load(), text)), classes=["kt-count"])
 
@@ -140,6 +145,7 @@ class PapersDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """Return the cards, or nothing and a warning where there is no such theme."""
         review, theme = _load(), self.arguments[0]
         if theme not in review.themes:
             logger.warning(
@@ -176,8 +182,9 @@ def _card(review: Review, key: str) -> str:
         links.append(f'<a href="{e(paper.code.url)}">code</a>{seen}')
     claims = review.claims[review.claims["paper"] == key]
     quotes = "".join(
-        f'<li><q class="kt-quote">{e(wording.plain(row.quote))}</q> — {e(row.kind)}: {e(wording.value(row))}</li>'
-        for row in claims.itertuples()
+        f'<li><q class="kt-quote">{e(wording.plain(row.quote))}</q> '
+        f"({e(row.kind)}, {e(wording.value(row))})</li>"
+        for row in rows(claims)
     )
     return (
         f'<p class="kt-card-title"><strong>{e(wording.short_name(paper))}</strong> {e(paper.title)}</p>'
@@ -206,6 +213,7 @@ class ShowDirective(SphinxDirective):
     option_spec = {"theme": directives.unchanged_required}  # noqa: RUF012 - the directive's interface
 
     def run(self) -> list[nodes.Node]:
+        """Return the figure or table, or nothing and a warning where there is none of the name."""
         what, name = self.arguments
         makers: dict[str, Callable[..., Any]] = {"figure": _FIGURES, "table": tables.BY_NAME}.get(what, {})  # type: ignore[assignment]
         if name not in makers and name.replace("-", "_") not in makers:

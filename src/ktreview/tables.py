@@ -11,7 +11,7 @@ import pandas as pd
 
 from ktreview import annotation, wording
 from ktreview.figures.svg import paper_anchor
-from ktreview.review import Review
+from ktreview.review import Review, rows
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def claims(
     Table
         One row a claim, in the order of the corpus.
     """
-    rows = review.claims[review.claims["kind"].isin(list(kinds))]
+    found = review.claims[review.claims["kind"].isin(list(kinds))]
     if theme is not None:
-        rows = rows[rows["theme"] == theme]
+        found = found[found["theme"] == theme]
     data = pd.DataFrame(
         {
             "paper": paper_anchor(review, row.paper, wording.short_name(review.records[row.paper])),
@@ -93,11 +93,11 @@ def claims(
             if row.baseline
             else "–",
         }
-        for row in rows.itertuples()
+        for row in rows(found)
     )
     return Table(
         f"claims-{theme or 'all'}",
-        f"Results claimed with a number: {len(rows)} claims of {rows['paper'].nunique()} abstracts. "
+        f"Results claimed with a number: {len(found)} claims of {found['paper'].nunique()} abstracts. "
         "A dash: the abstract does not say.",
         data,
         markup=("paper", "its words"),
@@ -128,7 +128,8 @@ def agreement(review: Review) -> Table:  # noqa: ARG001 - all tables are called 
     )
     return Table(
         "agreement",
-        "Agreement of the two annotation passes. κ is not given for free text, nor where both used one value only.",
+        "Agreement of the two annotation passes. κ is not given for free text, nor where both passes used "
+        "one value only.",
         shown,
     )
 
@@ -186,7 +187,7 @@ def flow(review: Review) -> Table:
         ("gains whose basis the abstract fixes", int((gains["basis"] != "unstated").sum())),
     ]
     return _Flow(
-        "flow", "From the page dump to comparable gains", pd.DataFrame(steps, columns=["step", "count"])
+        "flow", "From the page dump to comparable gains", pd.DataFrame(steps, columns=["step", "number"])
     )
 
 
@@ -195,8 +196,7 @@ class _Flow(Table):
 
     def html(self) -> str:
         boxes = "".join(
-            f"<li><strong>{row.count_}</strong> {html.escape(row.step)}</li>"
-            for row in self.data.rename(columns={"count": "count_"}).itertuples()
+            f"<li><strong>{row.number}</strong> {html.escape(row.step)}</li>" for row in rows(self.data)
         )
         return (
             f'<ol class="kt-flow" id="table-{self.name}" aria-label="{html.escape(self.title)}">{boxes}</ol>'

@@ -14,7 +14,7 @@ _SIZES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 
 class ClaimRow(Protocol):
-    """A row of `Review.claims`, as `DataFrame.itertuples` gives it."""
+    """A row of `Review.claims`, as `ktreview.review.rows` gives it."""
 
     id: str
     paper: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from ktreview import wording
 from ktreview.figures.svg import NARROW, PALETTE, WIDE, Figure, render
 from ktreview.records import Kind
-from ktreview.review import Review
+from ktreview.review import Review, rows
 
 
 def themes_by_kind(review: Review) -> Figure:
@@ -45,7 +45,7 @@ def themes_by_kind(review: Review) -> Figure:
             if count:
                 shade = 0.1 + 0.4 * count / counts.to_numpy().max()
                 axes.add_patch(
-                    Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, color=PALETTE["c1"], alpha=shade, linewidth=0)
+                    Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, color=PALETTE["1"], alpha=shade, linewidth=0)
                 )
             axes.text(
                 x,
@@ -60,7 +60,7 @@ def themes_by_kind(review: Review) -> Figure:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         names = [kind.replace("-or-", "\nor ").replace("-", "\n") for kind in kinds]
-        turn = {"rotation": 60, "ha": "left"} if narrow else {}
+        turn: dict[str, Any] = {"rotation": 60, "ha": "left"} if narrow else {}
         axes.set_xticks(
             range(len(kinds)),
             [name.replace("\n", " ") if narrow else name for name in names],
@@ -111,7 +111,6 @@ def years(review: Review) -> Figure:
     """
     first = review.papers["date"].str[:4].astype(int)
     counts = first.value_counts().reindex(range(first.min(), first.max() + 1), fill_value=0).sort_index()
-    peak = int(counts.idxmax())
 
     def draw(narrow: bool) -> Canvas:
         canvas = Canvas(figsize=(NARROW if narrow else WIDE, 2.1))
@@ -120,7 +119,7 @@ def years(review: Review) -> Figure:
             x=counts.index.astype(str),
             y=counts.to_numpy(),
             ax=axes,
-            color=PALETTE["c1"],
+            color=PALETTE["1"],
             saturation=1,
             width=0.72,
         )
@@ -134,7 +133,10 @@ def years(review: Review) -> Figure:
     return render(
         "years",
         draw,
-        title=f"The papers span {first.min()} to {first.max()}; {counts[peak]} of {len(first)} first appeared in {peak}.",
+        title=(
+            f"The papers span {first.min()} to {first.max()}; {counts.max()} of {len(first)} first "
+            f"appeared in {counts.idxmax()}."
+        ),
         note="Papers by the year of their first public version.",
         alt="Papers by year of first version. "
         + ", ".join(f"{year}: {count}" for year, count in counts.items())
@@ -164,7 +166,7 @@ def stated(review: Review) -> Figure:
         axes = canvas.add_axes((0.0, 0.02, 0.9, 0.96) if narrow else (0.46, 0.02, 0.48, 0.96))
         positions = np.arange(len(steps))
         bars = positions + (0.17 if narrow else 0.0)
-        axes.barh(bars, steps["papers"], color=PALETTE["c1"], height=0.3 if narrow else 0.5)
+        axes.barh(bars, steps["papers"], color=PALETTE["1"], height=0.3 if narrow else 0.5)
         axes.set(ylim=(len(steps) - 0.5, -0.5), xlim=(0, total * 1.06), xticks=[], yticks=[])
         axes.spines[["left", "bottom"]].set_visible(False)
         for position, at, (step, count) in zip(
@@ -182,12 +184,12 @@ def stated(review: Review) -> Figure:
         "stated",
         draw,
         title=(
-            f"{gain} of {total} abstracts claim a gain with a number; those that say of every gain over which "
-            f"baseline it is and whether it is points or relative: {wording.share(clear, gain)}."
+            f"{gain} of {total} abstracts claim a gain with a number; those that say of every gain over "
+            f"which baseline it is and whether it is points or relative: {wording.share(clear, gain)}."
         ),
         note="Each bar counts the abstracts that meet its condition and all conditions above it.",
         alt="Abstracts that state what a reader needs. "
-        + "; ".join(f"{row.step}: {row.papers}" for row in steps.itertuples())
+        + "; ".join(f"{row.step}: {row.papers}" for row in rows(steps))
         + ".",
         data=steps,
     )
@@ -203,14 +205,14 @@ def steps_stated(review: Review) -> pd.DataFrame:
     """
     gains = review.claims[review.claims["kind"] == "gain"]
     clear = gains.assign(
-        clear=[row.basis != "unstated" and review.baseline_named[row.id] for row in gains.itertuples()]
+        clear=[row.basis != "unstated" and review.baseline_named[row.id] for row in rows(gains)]
     )
     all_clear = clear.groupby("paper")["clear"].all()
-    rows = [
+    counted = [
         ("abstracts in the corpus", len(review.papers)),
         ("hold a number, digits or words", review.numbers["paper"].nunique()),
         ("claim a result with a number", review.claims["paper"].nunique()),
         ("claim a gain with a number", gains["paper"].nunique()),
         ("say of every gain over what and of what", int(all_clear.sum())),
     ]
-    return pd.DataFrame(rows, columns=["step", "papers"])
+    return pd.DataFrame(counted, columns=["step", "papers"])

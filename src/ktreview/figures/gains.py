@@ -13,15 +13,15 @@ from matplotlib.ticker import MaxNLocator
 
 from ktreview import wording
 from ktreview.figures.svg import NARROW, PALETTE, WIDE, Figure, Link, paper_anchor, paper_link, render
-from ktreview.review import Review
+from ktreview.review import Review, rows
 
 #: The axes, in order: basis and unit of the claims, title, mark, colour.
 _AXES = (
-    ("unstated", "percent", "Percent, of what is not stated", "D", "c2"),
-    ("relative", "percent", "Percent of the baseline (relative)", "s", "c1"),
-    ("absolute", "percent", "Percentage points (absolute)", "o", "c3"),
-    ("absolute", "points", "Points of the metric (absolute)", "o", "c3"),
-    ("relative", "times", "Times the baseline (relative)", "s", "c4"),
+    ("unstated", "percent", "Percent, of what is not stated", "D", "2"),
+    ("relative", "percent", "Percent of the baseline (relative)", "s", "1"),
+    ("absolute", "percent", "Percentage points (absolute)", "o", "3"),
+    ("absolute", "points", "Points of the metric (absolute)", "o", "3"),
+    ("relative", "times", "Times the baseline (relative)", "s", "6"),
 )
 #: Inches above and below the rows of an axis.
 _HEAD, _FOOT = 0.34, 0.44
@@ -63,10 +63,10 @@ def claimed_gains(review: Review, theme: str | None = None) -> Figure:
     )
     panels = []
     for basis, unit, title, marker, colour in _AXES:
-        rows = gains[(gains["basis"] == basis) & (gains["unit"] == unit)]
-        if not rows.empty:
-            rows = rows.sort_values(["value", "id"], ascending=[False, True])
-            panels.append(_Panel(title, marker, PALETTE[colour], list(rows.itertuples())))
+        chosen = gains[(gains["basis"] == basis) & (gains["unit"] == unit)]
+        if not chosen.empty:
+            chosen = chosen.sort_values(["value", "id"], ascending=[False, True])
+            panels.append(_Panel(title, marker, PALETTE[colour], list(rows(chosen))))
     drawn = pd.concat([_table(panel) for panel in panels], ignore_index=True)
     if len(drawn) != len(gains):
         missing = sorted(set(gains["id"]) - set(drawn["claim"]))
@@ -144,17 +144,14 @@ def _note(review: Review, silent: list[str], theme: str | None) -> str:
 
 
 def _alt(panels: Sequence[_Panel]) -> str:
-    parts = []
-    for panel in panels:
-        rows = "; ".join(
-            f"{row.name} {wording.value(row)}"
-            + (f" {row.metric}" if row.metric else "")
-            + (f" on {row.benchmark}" if row.benchmark else "")
-            + f" {wording.over(row, row.baseline_named)}"
-            for row in panel.rows
-        )
-        parts.append(f"{panel.title}: {rows}.")
+    parts = (f"{panel.title}: {'; '.join(map(_alt_row, panel.rows))}." for panel in panels)
     return "Claimed gains. " + " ".join(parts)
+
+
+def _alt_row(row: Any) -> str:
+    metric = f" {row.metric}" if row.metric else ""
+    benchmark = f" on {row.benchmark}" if row.benchmark else ""
+    return f"{row.name} {wording.value(row)}{metric}{benchmark} {wording.over(row, row.baseline_named)}"
 
 
 def _draw(panels: Sequence[_Panel], narrow: bool) -> Canvas:

@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -27,20 +28,20 @@ _XLINK = "http://www.w3.org/1999/xlink"
 
 #: Colours by role: the light value here, the dark one in the style sheet under the same name.
 PALETTE: Mapping[str, str] = {
-    "ink": "#1b2330",
-    "muted": "#566070",
-    "rule": "#8a93a1",
-    "grid": "#dde1e7",
-    "surface": "#fefefe",
-    "c1": "#0b65a3",
-    "c2": "#b3440b",
-    "c3": "#0a7a5c",
-    "c4": "#8c3c86",
-    "c5": "#7a5c00",
-    "c6": "#4b55b0",
+    "ink": "#1f2933",
+    "muted": "#56606b",
+    "rule": "#7b8794",
+    "grid": "#dfe3e8",
+    "surface": "#ffffff",
+    "1": "#428ce7",
+    "2": "#8c6640",
+    "3": "#104a1f",
+    "4": "#cf6f97",
+    "5": "#8e931d",
+    "6": "#6151a9",
 }
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 9.5,

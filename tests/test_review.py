@@ -1,0 +1,217 @@
+"""The frames' contract, and one readable error for every kind of fault."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from ktreview import COLUMNS, ReviewError, load_review, read_review
+from ktreview.wording import plain
+
+CONTRACT = {
+    "papers": "key, n, title, system, kind, theme, also, arxiv, authors, date, venue, code, abstract",
+    "claims": "id, paper, theme, type, kind, quote, start, end, value, value_high, unit, basis, "
+    "resolved_basis, bound, metric, benchmark, baseline, better, claim_type, hedged",
+    "numbers": "paper, text, start, end, role, claim",
+    "results": "paper, theme, benchmark, setting, metric, better, baseline, baseline_value, method, "
+    "method_value, unit, gain_points, gain_relative, locator, source, confidence",
+    "verdicts": "paper, claim, finding, basis, strength, why",
+    "labs": "lab, paper, theme, question, claim, metric, better, baseline, method, control, n, "
+    "baseline_mean, method_mean, effect, low, high, p, dz, wins, rep_effect, rep_low, rep_high, "
+    "verdict, seconds",
+    "lab_runs": "lab, paper, regime, arm, seed, metric, value",
+}
+
+
+def test_frames_have_the_columns_that_others_rely_on(review):
+    assert set(COLUMNS) == set(CONTRACT)
+    for name, columns in CONTRACT.items():
+        assert ", ".join(review.frame(name).columns) == columns
+
+
+def test_all_papers_are_recorded_in_the_order_of_the_dump(review):
+    assert len(review.papers) == 72
+    assert list(review.papers["n"]) == list(range(1, 73))
+    assert review.papers["key"].is_unique
+    assert set(review.papers["theme"]) == set(review.themes)
+
+
+def test_every_quote_stands_where_its_offsets_say_and_no_two_overlap(review):
+    abstracts = review.papers.set_index("key")["abstract"]
+    for paper, claims in review.claims.groupby("paper"):
+        last = 0
+        for row in claims.itertuples():
+            assert abstracts[paper][row.start : row.end] == row.quote
+            assert abstracts[paper].count(row.quote) == 1
+            assert row.start >= last
+            last = row.end
+        assert list(claims["id"]) == [f"{paper}-{place}" for place in range(1, len(claims) + 1)]
+
+
+def test_every_digit_of_every_abstract_is_in_the_ledger_once(review):
+    numbers = review.numbers
+    assert numbers["role"].notna().all()
+    for row in review.papers.itertuples():
+        mine = numbers[numbers["paper"] == row.key]
+        assert all(row.abstract[n.start : n.end] == n.text for n in mine.itertuples())
+        held = [place for n in mine.itertuples() for place in range(n.start, n.end)]
+        assert len(held) == len(set(held))
+        assert {match.start() for match in re.finditer(r"\d", row.abstract)} <= set(held)
+
+
+def test_each_claim_has_its_number_in_the_ledger(review):
+    stated = review.numbers[review.numbers["claim"] != ""]
+    assert set(stated["claim"]) == set(review.claims["id"])
+    kinds = review.claims.set_index("id")["kind"]
+    assert all(kinds[row.claim] == row.role for row in stated.itertuples())
+
+
+def test_claims_agree_with_the_abstract_around_them(review):
+    abstracts = review.papers.set_index("key")["abstract"]
+    for row in review.claims.itertuples():
+        assert ("%" in plain(row.quote)) or row.unit != "percent", row.id
+        for words in (row.metric, row.benchmark, row.baseline):
+            assert all(part in abstracts[row.paper] for part in words.split("; ")), row.id
+
+
+def test_loading_takes_well_under_a_second(review):
+    start = time.process_time()
+    again = load_review()
+    assert time.process_time() - start < 0.8
+    assert again.digest() == review.digest()
+
+
+def claim_0(field, value):
+    return lambda record: record["claims"][0].update({field: value})
+
+
+def overlapping(record):
+    record["claims"][1]["quote"] = "2.3% average score (up to 24.1%"
+
+
+def claimed_twice(record):
+    record["claims"].append(dict(record["claims"][0]))
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "field", "message"),
+    [
+        ("panda", lambda r: r.update(theme="magic"), "theme", "'magic' is not a theme. Choose one of knowledge-d"),
+        ("panda", lambda r: r.update(also=["magic"]), "also[0]", "'magic' is not a theme"),
+        ("panda", lambda r: r.update(kind="paper"), "kind", "'paper' is not one of 'method', 'benchmark'"),
+        ("panda", lambda r: r.update(colour="red"), "colour", "is not a field of a record. Fields here are title,"),
+        ("panda", lambda r: r.pop("authors"), "authors", "is missing. Add it."),
+        ("panda", lambda r: r.update(arxiv=2208.1016), "arxiv", "2208.1016 was read as a number. Put it in quotes."),
+        ("panda", lambda r: r.update(arxiv="2012.10160"), "", "date 2022-08-22 does not fit arXiv id 2012.10160"),
+        ("panda", lambda r: r.update(arxiv="2506.00783", date="2025-06-01"), "arxiv", "2506.00783 is the id of"),
+        ("panda", lambda r: r.update(title="No such paper"), "title", "'No such paper' is not in any dump."),
+        ("panda", lambda r: r.update(mechanism="two  spaces"), "mechanism", "has stray white space"),
+        ("panda", lambda r: r["code"].update({"url": "https://x.org/{here}"}), "code.url", "is no clean web address"),
+        ("panda", lambda r: r["code"].update({"from": "abstract"}), "code.url", "is not in the abstract. Correct it"),
+        ("panda", claim_0("quote", "improves by 2.3%"), "claims[0].quote", "'improves by 2.3%' is not in the abstract"),
+        ("panda", claim_0("quote", "the"), "claims[0].quote", "'the' occurs more than once in the abstract."),
+        ("panda", claim_0("value", 3.2), "claims[0].value", "no number of the quote is 3.2. Correct the value"),
+        ("panda", lambda r: r["claims"][0].update(unit="points", basis="absolute"), "claims[0].unit", "the abstract has % after '2.3': unit is percent."),
+        ("vega", claim_0("unit", "percent"), "claims[0].unit", "the abstract has no % after '4'"),
+        ("panda", claim_0("metric", "accuracy"), "claims[0].metric", "'accuracy' is not in the abstract."),
+        ("panda", claim_0("bound", "up-to"), "claims[0]", "an up-to claim has value_high equal to value"),
+        ("panda", claim_0("value_high", 1.0), "claims[0]", "value_high must exceed value in a range"),
+        ("panda", claim_0("basis", "guessed"), "claims[0].basis", "'guessed' is not one of 'absolute', 'relative'"),
+        ("panda", overlapping, "claims[1].quote", "overlaps the quote of claims[0]"),
+        ("panda", claimed_twice, "claims[2].value", "the number '2.3' is claimed by claims[0] already"),
+        ("panda", lambda r: r["numbers"].pop(), "numbers", "the number '5' in"),
+        ("panda", lambda r: r["numbers"].append(r["numbers"][0]), "numbers[5].quote", "has an entry already"),
+        ("panda", lambda r: r["numbers"].append({"quote": "up to 24.1%", "role": "scale"}), "numbers[5].quote", "settles nothing: its numbers are stated by a claim"),
+        ("panda", lambda r: r["numbers"].append({"quote": "Prompt-tuning", "role": "scale"}), "numbers[5].quote", "settles nothing: it holds no number"),
+        ("panda", lambda r: r["numbers"][0].update(role="size"), "numbers[0].role", "'size' is not one of 'gain'"),
+        ("panda", lambda r: r["claims"].pop(), "numbers", "the number '24.1' in"),
+    ],
+)  # fmt: skip
+def test_each_fault_names_file_field_and_remedy(edit, key, change, field, message):
+    _, faults = read_review(edit(key, change))
+    told = [fault for fault in faults if fault.file == f"papers/{key}.yaml" and fault.field.startswith(field)]
+    assert any(message in fault.message for fault in told), [str(fault) for fault in faults]
+    assert all("\n" not in fault.message for fault in told)
+    with pytest.raises(ReviewError, match=rf"papers/{key}.yaml"):
+        load_review(edit(key, lambda record: None))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: [", "line 2: is not well-formed YAML"),
+        ("title: a\ntitle: b\n", "line 2: is not well-formed YAML (the field 'title' is given twice)"),
+        ("- a\n- b\n", "holds no fields. Write `field: value` lines."),
+        ("", "holds no fields"),
+    ],
+)
+def test_a_malformed_record_is_named(data, text, message):
+    (data / "papers" / "panda.yaml").write_text(text)
+    _, faults = read_review(data)
+    assert any(message in str(fault) for fault in faults), [str(fault) for fault in faults]
+    assert any("'PANDA: Prompt Transfer" in fault.message and "has no record" in fault.message for fault in faults)
+
+
+def test_two_records_of_one_paper_are_named(data):
+    (data / "papers" / "panda-2.yaml").write_bytes((data / "papers" / "panda.yaml").read_bytes())
+    _, faults = read_review(data)
+    assert [str(fault) for fault in faults] == [
+        "papers/panda.yaml, title: papers/panda-2.yaml has this title already. Remove one of the two."
+    ]
+
+
+def test_a_file_name_that_is_no_key_is_named(data):
+    (data / "papers" / "panda.yaml").rename(data / "papers" / "Panda_1.yaml")
+    _, faults = read_review(data)
+    assert [fault.message for fault in faults] == [
+        "'Panda_1' is no key. Name the file in small letters, digits and hyphens."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("themes.yaml", "a: b", "themes.yaml: is not a list."),
+        ("themes.yaml", "- {key: a, title: A}", "themes.yaml, [0].question: is missing. Add it."),
+        ("daily-papers/daily-papers.txt", "nothing here", "daily-papers/daily-papers.txt: line 1: the title"),
+    ],
+)
+def test_broken_themes_and_dumps_are_named(data, file, text, message):
+    (data / file).write_text(text)
+    review, faults = read_review(data)
+    assert review is None
+    assert any(str(fault).startswith(message) for fault in faults), [str(fault) for fault in faults]
+
+
+def test_all_faults_are_told_at_once(data, edit):
+    edit("panda", lambda record: record.update(theme="magic"))
+    edit("cuber", lambda record: record.update(kind="paper"))
+    with pytest.raises(ReviewError) as caught:
+        load_review(data)
+    assert {fault.file for fault in caught.value.faults} == {"papers/panda.yaml", "papers/cuber.yaml"}
+    assert str(caught.value).startswith("2 faults in the records\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["claims"][0].update(bound="approx"),
+        lambda record: record["numbers"][0].update(role="other"),
+        lambda record: record.update(limits="Something else to be careful about."),
+        lambda record: record.update(venue="Elsewhere 2020"),
+    ],
+)
+def test_any_change_of_a_record_changes_the_digests_that_rest_on_it(review, edit, change):
+    changed = load_review(edit("panda", change))
+    assert changed.digest() != review.digest()
+    for theme in review.themes:
+        touched = theme in (review.records["panda"].theme, *review.records["panda"].also)
+        assert (changed.digest(theme) != review.digest(theme)) == touched
+
+
+def test_unquoted_dates_and_yaml_words_stay_text(data):
+    path = data / "papers" / "panda.yaml"
+    path.write_text(path.read_text().replace('"2022-08-22"', "2022-08-22"))
+    assert load_review(data).records["panda"].date == "2022-08-22"
