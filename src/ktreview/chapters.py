@@ -81,7 +81,11 @@ def _execute(path: Path, records: str) -> str:
     """Execute one chapter; return what went wrong, empty if nothing did."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],
+        resources={"metadata": {"path": str(path.parent)}},
     )
     try:
         client.execute()
