@@ -61,7 +61,7 @@ chapters: $(VENV)/.dev
 browser: $(VENV)/.dev
 	@rm -rf _build
 	@$(MAKE) --no-print-directory site
-	$(BIN)/pytest tests/site -n $(JOBS) --dist loadscope
+	$(BIN)/pytest tests/site -n $(JOBS) --dist load
 
 test-portable: $(VENV)/.dev  ## re-execute the chapters under other machine settings and compare
 	$(BIN)/python tests/portable.py

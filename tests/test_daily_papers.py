@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from ktreview.daily_papers import DumpError, Entry, parse
 from ktreview.review import DATA
 
-WORD = st.text("abcdefghijklmnopqrstuvwxyzéß-&%$\\{}'", min_size=2, max_size=9).filter(lambda w: w.strip("-'"))
+WORD = st.text("abcdefghijklmnopqrstuvwxyzéß-&%$\\{}'", min_size=2, max_size=9).filter(
+    lambda w: w.strip("-'")
+)
 TITLE = st.lists(WORD, min_size=2, max_size=12).map(lambda words: "On " + " ".join(words) + " models")
 SENTENCE = st.lists(WORD, min_size=3, max_size=25).map(lambda words: "We " + " ".join(words) + ".")
 PARAGRAPH = st.lists(SENTENCE, min_size=1, max_size=6).map(" ".join)
@@ -39,7 +41,9 @@ def test_titles_and_abstracts_come_back_whatever_the_layout(
     lines = [*before, "Daily Papers", "Jul 29"]
     for title, paragraphs in papers:
         lines += [*between, title, *paragraphs]
-    text = data.draw(st.sampled_from(["", "\ufeff"])) + gap.join(noise + line + noise for line in [*lines, *after])
+    text = data.draw(st.sampled_from(["", "\ufeff"])) + gap.join(
+        noise + line + noise for line in [*lines, *after]
+    )
     entries = parse(text)
     assert [(entry.title, entry.abstract) for entry in entries] == [
         (title, "\n\n".join(paragraphs)) for title, paragraphs in papers
@@ -83,14 +87,23 @@ def test_an_exact_repeat_is_dropped_with_a_warning():
     ("text", "message"),
     [
         ("", "line 1: no title with an abstract"),
-        ("<html><body>Not found</body></html>", "line 1: the title '<html><body>Not found</body></html>' has no"),
+        (
+            "<html><body>Not found</body></html>",
+            "line 1: the title '<html><body>Not found</body></html>' has no",
+        ),
         ("Daily Papers\n\nJul 29\n", "line 1: no title with an abstract"),
         (DUMP + "\nA third title\n", "line 13: the title 'A third title' has no abstract"),
         (DUMP.replace("We show one thing.\n\n", ""), "line 5: the title 'A first title' has no abstract"),
-        (DUMP + "\nA third title\n\n" + "We show that words " * 20, "line 15: the dump breaks off inside the"),
+        (
+            DUMP + "\nA third title\n\n" + "We show that words " * 20,
+            "line 15: the dump breaks off inside the",
+        ),
         (DUMP + "\nA first title\n\nWe show a third thing.\n", "line 13: 'A first title' stands at line 5"),
         ("Daily Papers\n\n" + "We show that words do. " * 20 + "\n", "line 3: the paragraph"),
-        (DUMP + "\nDeep Graph Models Revisited.\n\nWe show more.\n", "line 13: 'Deep Graph Models Revisited.' could"),
+        (
+            DUMP + "\nDeep Graph Models Revisited.\n\nWe show more.\n",
+            "line 13: 'Deep Graph Models Revisited.' could",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_one_error_that_names_the_line(text, message):
@@ -113,7 +126,9 @@ def test_a_truncated_dump_never_yields_a_shortened_abstract(share):
 
 
 def test_a_title_may_ask_and_an_abstract_may_end_in_an_address():
-    text = "How far have we come?\n\nWe do not know. Code: https://example.org/x\n\nIs it so?\n\nYes, it is.\n"
+    text = (
+        "How far have we come?\n\nWe do not know. Code: https://example.org/x\n\nIs it so?\n\nYes, it is.\n"
+    )
     assert parse(text) == [
         Entry("How far have we come?", "We do not know. Code: https://example.org/x", 1),
         Entry("Is it so?", "Yes, it is.", 5),

@@ -20,7 +20,10 @@ def found(text):
         ("improves by 8.8% and is 10X larger", ["8.8", "10"]),
         ("a range of 2-10% and 4/8 tasks", ["2", "10", "4", "8"]),
         ("GPT-4 has a better F1 than GPT-4o", ["4", "1", "4"]),
-        ("two of nine datasets, thousands of models, orders of magnitude", ["two", "nine", "thousands", "orders of magnitude"]),
+        (
+            "two of nine datasets, thousands of models, orders of magnitude",
+            ["two", "nine", "thousands", "orders of magnitude"],
+        ),
         ("a few thousand examples, hundreds of TPUs", ["thousand", "hundreds"]),
         ("in the first and second, zero-shot, few-shot, single, dual, both, several, a pair", []),
         ("(i) this, (ii) that, a) these", []),

@@ -135,7 +135,7 @@ def test_each_fault_names_file_field_and_remedy(edit, key, change, field, messag
     assert any(message in fault.message for fault in told), [str(fault) for fault in faults]
     assert all("\n" not in fault.message for fault in told)
     with pytest.raises(ReviewError, match=rf"papers/{key}.yaml"):
-        load_review(edit(key, lambda record: None))
+        load_review(edit(key, lambda _: None))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,9 @@ def test_a_malformed_record_is_named(data, text, message):
     (data / "papers" / "panda.yaml").write_text(text)
     _, faults = read_review(data)
     assert any(message in str(fault) for fault in faults), [str(fault) for fault in faults]
-    assert any("'PANDA: Prompt Transfer" in fault.message and "has no record" in fault.message for fault in faults)
+    assert any(
+        "'PANDA: Prompt Transfer" in fault.message and "has no record" in fault.message for fault in faults
+    )
 
 
 def test_two_records_of_one_paper_are_named(data):

@@ -18,3 +18,15 @@ document.addEventListener("DOMContentLoaded", () => {
 if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
+
+// Paper is white.
+matchMedia("print").addEventListener("change", (print) => {
+  const root = document.documentElement.dataset;
+  if (print.matches) {
+    root.shown = root.theme;
+    root.theme = "light";
+  } else if (root.shown) {
+    root.theme = root.shown;
+    delete root.shown;
+  }
+});

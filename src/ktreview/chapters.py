@@ -6,11 +6,12 @@ digest of the records that the outputs were made from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import yaml
 from joblib import Parallel, delayed
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -50,6 +51,27 @@ def stale(review: Review, paths: Sequence[Path]) -> list[Path]:
         if nbformat.read(path, as_version=4).metadata.get("ktreview", {}).get("records")
         != digest(review, path)
     ]
+
+
+def missing_pages(site: Path, contents: Path) -> list[str]:
+    """Return the pages that the table of contents names and a built site lacks.
+
+    Parameters
+    ----------
+    site : Path
+        The folder of the built site.
+    contents : Path
+        The file ``_toc.yml``.
+    """
+
+    def files(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (value for key, value in node.items() if key in ("root", "file"))
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from files(child)
+
+    named = files(yaml.safe_load(contents.read_text(encoding="utf-8")))
+    return [page for page in ("index", *named) if not (site / f"{page}.html").is_file()]
 
 
 def execute(review: Review, paths: Sequence[Path], jobs: int = 2) -> None:

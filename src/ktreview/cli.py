@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ktreview import chapters, export
+from ktreview import chapters, export, wording
 from ktreview.records import Fault
 from ktreview.review import DATA, Review, ReviewError, load_review, read_review
 
@@ -73,6 +73,14 @@ def _parser() -> argparse.ArgumentParser:
         help="execute nothing; name the stale chapters and exit 1 if there are any",
     )
     execute.set_defaults(run=_execute)
+    pages = add(
+        "pages",
+        "Check that a built site has every page of the table of contents.",
+        "ktreview pages _build/html",
+    )
+    pages.add_argument("site", type=Path, help="the folder of the built site")
+    pages.add_argument("--contents", type=Path, default=Path("_toc.yml"), help="default: _toc.yml")
+    pages.set_defaults(run=_pages)
     return parser
 
 
@@ -85,7 +93,7 @@ def _check(options: argparse.Namespace) -> int:
         unaccounted = sum("is unaccounted for" in fault.message for fault in faults)
         print(
             f"{len(review.papers)} papers, {len(review.claims)} claims, {len(review.numbers)} numbers, "
-            f"{unaccounted} unaccounted, {_counted(len(faults), 'fault')}"
+            f"{unaccounted} unaccounted, {wording.counted(len(faults), 'fault')}"
         )
     return 1 if faults else 0
 
@@ -113,10 +121,6 @@ def _print_gaps(review: Review) -> None:
     print()
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
 def _export(options: argparse.Namespace) -> int:
     for path in export.export(load_review(options.data), options.folder):
         print(path)
@@ -142,3 +146,10 @@ def _execute(options: argparse.Namespace) -> int:
         print(f"ktreview: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _pages(options: argparse.Namespace) -> int:
+    missing = chapters.missing_pages(options.site, options.contents)
+    for page in missing:
+        print(f"{options.site}: the page {page}.html is missing. Build the site afresh.", file=sys.stderr)
+    return 1 if missing else 0

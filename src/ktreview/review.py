@@ -61,6 +61,8 @@ class Review:
         In the order of the book.
     records : dict of str to Paper
         By key, in the order of the dumps.
+    baseline_named : dict of str to bool
+        By claim id: whether the claim's baseline has a proper name or is a fully described system.
     papers, claims, numbers, results, verdicts, labs, lab_runs : pandas.DataFrame
         With the columns of `COLUMNS`. Offsets (`start`, `end`) count characters of the abstract;
         `also` and `authors` are joined by ``"; "``; `date` is ``YYYY-MM`` or ``YYYY-MM-DD``.
@@ -68,6 +70,7 @@ class Review:
 
     themes: dict[str, Theme]
     records: dict[str, Paper]
+    baseline_named: dict[str, bool]
     papers: pd.DataFrame
     claims: pd.DataFrame
     numbers: pd.DataFrame
@@ -88,16 +91,6 @@ class Review:
             raise KeyError(f"there is no frame {name!r}; the frames are {', '.join(COLUMNS)}")
         frame: pd.DataFrame = getattr(self, name)
         return frame
-
-    @cached_property
-    def baseline_named(self) -> dict[str, bool]:
-        """Whether each claim's baseline is named: a proper name or a fully described system, by claim id."""
-        quotes = {
-            (key, claim.quote): claim.baseline_named
-            for key, record in self.records.items()
-            for claim in record.claims
-        }
-        return {row.id: quotes[row.paper, row.quote] for row in rows(self.claims)}
 
     @cached_property
     def _paper_digests(self) -> dict[str, str]:
@@ -321,12 +314,14 @@ def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
     papers: list[dict[str, Any]] = []
     claims: list[dict[str, Any]] = []
     numbers: list[dict[str, Any]] = []
+    named: dict[str, bool] = {}
     for key, joined in found.items():
         papers.append(_paper_row(key, joined))
         spans = joined.checked.spans
         order = sorted(range(len(spans)), key=lambda i: spans[i].start)
         ids = {i: f"{key}-{position}" for position, i in enumerate(order, start=1)}
         claims += (_claim_row(key, ids[i], joined.paper, i, spans[i]) for i in order)
+        named |= {ids[i]: joined.paper.claims[i].baseline_named for i in order}
         numbers += (
             {
                 "paper": key,
@@ -341,6 +336,7 @@ def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
     return Review(
         themes,
         {key: joined.paper for key, joined in found.items()},
+        named,
         _frame("papers", papers),
         _frame("claims", claims).astype({"value": float, "value_high": float, "hedged": "boolean"}),
         _frame("numbers", numbers),

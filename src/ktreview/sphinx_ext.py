@@ -23,6 +23,7 @@ from typing import Any
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
@@ -46,10 +47,14 @@ def _load() -> Review:
     return _review
 
 
-def _reload(app: Sphinx, _config: object) -> None:
-    """Load afresh as a build starts, and write the bibliography that citations need."""
+def _reload(app: Sphinx, config: Config) -> None:
+    """Load afresh as a build starts, note the records in the footer, and write the bibliography."""
     global _review  # noqa: PLW0603
     _review = None
+    config.html_theme_options["extra_footer"] = (
+        f"ktreview {ktreview.__version__}, made from the records {_load().digest()}. "
+        "Text and figures CC BY 4.0, code BSD-3-Clause; abstracts remain their authors’."
+    )
     export.write_if_changed(Path(app.srcdir) / "book" / "references.bib", export.bibliography(_load()))
 
 
@@ -158,9 +163,7 @@ class PapersDirective(SphinxDirective):
         cards: list[nodes.Node] = []
         for key in review.papers.loc[review.papers["theme"] == theme, "key"]:
             self.env.note_dependency(str(DATA / "papers" / f"{key}.yaml"))
-            target = nodes.container(ids=[f"paper-{key}"], classes=["kt-card"])
-            target += nodes.raw("", _card(review, key), format="html")
-            cards.append(target)
+            cards.append(nodes.raw("", _card(review, key), format="html"))
         return cards
 
 
@@ -173,7 +176,7 @@ def _card(review: Review, key: str) -> str:
     facts = [
         wording.listing(authors),
         paper.venue or "no venue known",
-        paper.date[:4],
+        f"first version {paper.date[:4]}",
         paper.kind.replace("-", " "),
     ]
     links = [f'<a href="https://arxiv.org/abs/{paper.arxiv}">arXiv {paper.arxiv}</a>'] if paper.arxiv else []
@@ -187,14 +190,12 @@ def _card(review: Review, key: str) -> str:
         for row in rows(claims)
     )
     return (
+        f'<article class="kt-card" id="paper-{key}">'
         f'<p class="kt-card-title"><strong>{e(wording.short_name(paper))}</strong> {e(paper.title)}</p>'
         f'<p class="kt-card-facts">{e(" · ".join(facts))} · {" · ".join(links)}</p>'
         f"<p>{e(paper.mechanism)}</p><p><em>Careful:</em> {e(paper.limits)}</p>"
-        + (
-            f"<p>Claims with a number:</p><ul>{quotes}</ul>"
-            if quotes
-            else "<p>No claim with a number in the abstract.</p>"
-        )
+        + (f"<p>Claims with a number:</p><ul>{quotes}</ul>" if quotes else "<p>No claim with a number.</p>")
+        + "</article>"
     )
 
 
@@ -248,12 +249,6 @@ def _write_downloads(app: Sphinx, error: Exception | None) -> None:
         export.export(_load(), Path(app.outdir) / "_static" / "data")
 
 
-def _page_facts(_app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
-    """Give templates what the footer shows."""
-    context["ktreview_version"] = ktreview.__version__
-    context["ktreview_digest"] = _load().digest()
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     for name, role in {
@@ -268,5 +263,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _reload)
     app.connect("doctree-resolved", _place_links)
     app.connect("build-finished", _write_downloads)
-    app.connect("html-page-context", _page_facts)
     return {"version": ktreview.__version__, "parallel_read_safe": True, "parallel_write_safe": True}

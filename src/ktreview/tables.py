@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ktreview import annotation, wording
-from ktreview.figures.svg import paper_anchor
+from ktreview import annotation, markup, wording
 from ktreview.review import Review, rows
 
 
@@ -40,24 +38,7 @@ class Table:
 
     def html(self) -> str:
         """Return the table as an HTML fragment."""
-        head = "".join(f'<th scope="col">{html.escape(str(column))}</th>' for column in self.data.columns)
-        body = "".join(
-            "<tr>" + "".join(self._cell(column, value) for column, value in row.items()) + "</tr>"
-            for _, row in self.data.iterrows()
-        )
-        title = html.escape(self.title)
-        return (
-            f'<div class="kt-table" id="table-{self.name}" tabindex="0" role="region" aria-label="{title}">'
-            f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        )
-
-    def _cell(self, column: object, value: object) -> str:
-        if column in self.markup:
-            return f"<td>{value}</td>"
-        if isinstance(value, int | float):
-            text = "–" if math.isnan(value) else f"{value:g}"
-            return f'<td class="kt-number">{text}</td>'
-        return f"<td>{html.escape(str(value))}</td>"
+        return markup.table(self.data, self.title, markup=self.markup, anchor=f"table-{self.name}")
 
 
 def claims(
@@ -83,7 +64,7 @@ def claims(
         found = found[found["theme"] == theme]
     data = pd.DataFrame(
         {
-            "paper": paper_anchor(review, row.paper, wording.short_name(review.records[row.paper])),
+            "paper": markup.paper_anchor(review, row.paper, wording.short_name(review.records[row.paper])),
             "its words": f'<q class="kt-quote">{html.escape(wording.plain(row.quote))}</q>',
             "value": wording.value(row),
             "is": row.kind if row.kind != "gain" else f"gain, {wording.basis(row)}",
@@ -97,8 +78,8 @@ def claims(
     )
     return Table(
         f"claims-{theme or 'all'}",
-        f"Results claimed with a number: {len(found)} claims of {found['paper'].nunique()} abstracts. "
-        "A dash: the abstract does not say.",
+        f"Results claimed with a number: {wording.counted(len(found), 'claim')} of "
+        f"{wording.counted(found['paper'].nunique(), 'abstract')}. A dash: the abstract does not say.",
         data,
         markup=("paper", "its words"),
     )

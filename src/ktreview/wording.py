@@ -115,6 +115,17 @@ def tooltip(claim: ClaimRow, name: str, named: bool) -> str:
     return ", ".join(parts) + f". “{plain(claim.quote)}”"
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a count with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "claim"), counted(3, "row")
+    ('1 claim', '3 rows')
+    """
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def listing(words: Iterable[Any]) -> str:
     """Join words as a sentence does.
 

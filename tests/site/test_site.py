@@ -177,6 +177,7 @@ def visit(browser):
 
     def start(address: str, home: str):
         context = browser.new_context(viewport=DESK, color_scheme="light", reduced_motion="reduce")
+        context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         faults = Visit(page, home).faults

@@ -121,6 +121,7 @@ def years(review: Review) -> Figure:
             ax=axes,
             color=PALETTE["1"],
             saturation=1,
+            errorbar=None,
             width=0.72,
         )
         for x, count in enumerate(counts):

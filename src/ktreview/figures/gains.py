@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from ktreview import wording
-from ktreview.figures.svg import NARROW, PALETTE, WIDE, Figure, Link, paper_anchor, paper_link, render
+from ktreview import markup, wording
+from ktreview.figures.svg import NARROW, PALETTE, WIDE, Figure, Link, render
 from ktreview.review import Review, rows
 
 #: The axes, in order: basis and unit of the claims, title, mark, colour.
@@ -71,17 +71,11 @@ def claimed_gains(review: Review, theme: str | None = None) -> Figure:
     if len(drawn) != len(gains):
         missing = sorted(set(gains["id"]) - set(drawn["claim"]))
         raise ValueError(f"no axis fits the claims {', '.join(missing)}: their unit and basis are new")
-    links = {
-        row.id: paper_link(
-            row.paper, review.records[row.paper], wording.tooltip(row, row.name, row.baseline_named)
-        )
-        for panel in panels
-        for row in panel.rows
-    }
-    links |= {
-        f"{claim}/name": Link(link.href, link.paper, f"{review.records[link.paper].title}")
-        for claim, link in links.items()
-    }
+    links = {}
+    for row in (row for panel in panels for row in panel.rows):
+        address = markup.address(review, row.paper)
+        links[row.id] = Link(address, row.paper, wording.tooltip(row, row.name, row.baseline_named))
+        links[f"{row.id}/name"] = Link(address, row.paper, review.records[row.paper].title)
     silent = [key for key in papers["key"] if key not in set(gains["paper"])]
     return render(
         f"claimed-gains-{theme or 'all'}",
@@ -139,7 +133,9 @@ def _note(review: Review, silent: list[str], theme: str | None) -> str:
     )
     if theme is None or not silent:
         return legend
-    rest = ", ".join(paper_anchor(review, key, wording.short_name(review.records[key])) for key in silent)
+    rest = ", ".join(
+        markup.paper_anchor(review, key, wording.short_name(review.records[key])) for key in silent
+    )
     return f"{legend} No gain with a number in the abstract: {rest}."
 
 

@@ -20,8 +20,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from ktreview.records import Paper
-from ktreview.review import Review
+from ktreview import markup
+from ktreview.wording import counted
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -87,11 +87,6 @@ class Link:
     tooltip: str
 
 
-def paper_link(key: str, paper: Paper, tooltip: str) -> Link:
-    """Link to a paper."""
-    return Link(f"https://arxiv.org/abs/{paper.arxiv}" if paper.arxiv else "#", key, tooltip)
-
-
 @dataclass(frozen=True)
 class Figure:
     """A finished figure, shown by Jupyter and by the book as HTML.
@@ -126,15 +121,16 @@ class Figure:
     def html(self) -> str:
         """Return the figure as an HTML fragment."""
         csv = base64.b64encode(self.data.to_csv(index=False, lineterminator="\n").encode()).decode()
-        table = self.data.to_html(index=False, border=0, na_rep="", classes="kt-table-plain", escape=True)
+        table = markup.table(self.data, f"Data of the figure: {self.title}")
         return (
             f'<figure class="kt-figure" id="figure-{self.name}">'
             f"<figcaption>{html.escape(self.title)}</figcaption>"
             f'<div class="kt-wide">{self.wide}</div>'
             f'<div class="kt-narrow" style="display:none">{self.narrow}</div>'
             f'<p class="kt-note">{self.note}</p>'
-            f'<details class="kt-data"><summary>Data of this figure ({len(self.data)} rows)</summary>'
-            f'<div class="kt-table" tabindex="0" role="region" aria-label="Data of the figure">{table}</div>'
+            '<details class="kt-data">'
+            f"<summary>Data of this figure ({counted(len(self.data), 'row')})</summary>"
+            f"{table}"
             f'<p><a download="{self.name}.csv" href="data:text/csv;base64,{csv}">Download as CSV</a></p>'
             "</details></figure>"
         )
@@ -210,15 +206,11 @@ def _own_ids(element: ET.Element, ident: str) -> None:
 
 def _link(anchor: ET.Element, links: Mapping[str, Link]) -> None:
     link = links[anchor.attrib.pop(f"{{{_XLINK}}}href")]
+    anchor.attrib.pop("target", None)
     anchor.set("href", link.href)
     anchor.set("data-paper", link.paper)
-    anchor.set("aria-label", link.tooltip)
+    if not any(element.tag == f"{{{_SVG}}}text" for element in anchor.iter()):
+        anchor.set("aria-label", link.tooltip)
     title = ET.Element(f"{{{_SVG}}}title")
     title.text = link.tooltip
     anchor.insert(0, title)
-
-
-def paper_anchor(review: Review, key: str, text: str) -> str:
-    """Return an HTML link to a paper, for notes and tables."""
-    link = paper_link(key, review.records[key], text)
-    return f'<a class="kt-paper" href="{link.href}" data-paper="{key}">{html.escape(text)}</a>'
