@@ -1,0 +1,135 @@
+"""The book's roles and directives in a small book of their own."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
+
+from ktreview.review import DATA
+
+# Sphinx and its extensions warn of their own future; that is not ours to test.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Build pages given as `docname=text`; return the pages as soup, the warnings and the app."""
+
+    def make(**pages: str):
+        source = tmp_path / "source"
+        for name, text in pages.items():
+            path = source / f"{name.replace('__', '/').replace('_', '-')}.md"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        (source / "book").mkdir(exist_ok=True)
+        (source / "conf.py").write_text(
+            "extensions = ['myst_parser', 'ktreview.sphinx_ext']\nroot_doc = 'index'\nhtml_theme = 'basic'\n"
+        )
+        told = io.StringIO()
+        app = Sphinx(
+            source,
+            source,
+            tmp_path / "html",
+            tmp_path / "trees",
+            "html",
+            status=None,
+            warning=told,
+            freshenv=True,
+        )
+        app.build()
+        soups = {
+            path.relative_to(tmp_path / "html").as_posix(): BeautifulSoup(
+                path.read_text("utf-8"), "html.parser"
+            )
+            for path in (tmp_path / "html").rglob("*.html")
+        }
+        # Of the pages; this small book has another theme and no table of contents.
+        warnings = [line for line in told.getvalue().splitlines() if ".md" in line and "toctree" not in line]
+        return soups, warnings, app
+
+    return make
+
+
+def test_roles_say_what_the_records_say(build):
+    soups, warnings, _ = build(
+        index="# A\n\n{paper}`panda` says {claim}`panda-1`, that is {value}`panda-2`, "
+        "in {count}`papers` papers.\n"
+    )
+    assert warnings == []
+    text = soups["index.html"].find("p").text
+    assert text == (
+        "PANDA says “outperforms the vanilla PoT approach by 2.3% average score”, that is up to 24.1%, in 72 papers."
+    )
+
+
+def test_a_link_leads_to_the_chapter_where_there_is_one_and_else_to_arxiv(build):
+    soups, _, _ = build(
+        index="# A\n\n{paper}`cuber` and {paper}`gdcan`\n",
+        book__themes__continual_learning="# B\n\n{paper}`cuber`\n\n```{papers} continual-learning\n```\n",
+    )
+    first, second = soups["index.html"].select("a.kt-paper")
+    assert first["href"] == "book/themes/continual-learning.html#paper-cuber"
+    assert second["href"] == "https://arxiv.org/abs/2103.12339"
+    chapter = soups["book/themes/continual-learning.html"]
+    assert chapter.select_one("a.kt-paper")["href"] == "#paper-cuber"
+    assert chapter.select_one("#paper-cuber") is not None
+
+
+def test_cards_show_every_paper_of_the_theme_with_its_claims(build, review):
+    soups, warnings, _ = build(index="# A\n\n```{papers} knowledge-editing\n```\n")
+    assert warnings == []
+    cards = soups["index.html"].select(".kt-card")
+    papers = review.papers[review.papers["theme"] == "knowledge-editing"]
+    assert [card["id"] for card in cards] == [f"paper-{key}" for key in papers["key"]]
+    for card, row in zip(cards, papers.itertuples(), strict=True):
+        assert row.title in card.text
+        quotes = review.claims.loc[review.claims["paper"] == row.key, "quote"]
+        assert [q.text for q in card.select("q")] == [quote.replace("\\%", "%") for quote in quotes]
+
+
+def test_marks_in_figures_and_tables_lead_to_the_same_places(build):
+    soups, warnings, _ = build(
+        index="# A\n\n```{show} figure claimed-gains\n:theme: continual-learning\n```\n\n```{show} table claims\n```\n",
+        book__themes__continual_learning="# B\n",
+    )
+    assert warnings == []
+    marks = soups["index.html"].select("a[data-paper=exssnet]")
+    assert marks
+    assert {mark["href"] for mark in marks} == {"book/themes/continual-learning.html#paper-exssnet"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{paper}`nobody`", "there is no paper 'nobody' in the records"),
+        ("{claim}`panda-9`", "there is no claim 'panda-9' in the records"),
+        ("{value}`nobody-1`", "there is no claim 'nobody-1' in the records"),
+        ("{count}`papers theme=magic`", "'magic' is not a value of papers.theme"),
+        ("```{papers} magic\n```", "there is no theme 'magic'; themes are knowledge-distillation"),
+        ("```{show} figure magic\n```", "there is no figure 'magic'"),
+    ],
+)
+def test_what_does_not_exist_is_a_warning_that_names_the_page(build, text, message):
+    _, warnings, _ = build(index=f"# A\n\n{text}\n")
+    assert any(message in line and "index.md" in line for line in warnings), warnings
+
+
+def test_a_page_follows_the_records_that_it_names_and_no_others(build):
+    _, _, app = build(index="# A\n\n{paper}`cuber`\n", other="# B\n\n{claim}`panda-1`\n")
+    followed = {
+        name: {Path(path).stem for path in app.env.dependencies[name] if Path(path).suffix == ".yaml"}
+        for name in ("index", "other")
+    }
+    assert followed == {"index": {"cuber"}, "other": {"panda"}}
+    assert all((DATA / "papers" / f"{key}.yaml").is_file() for keys in followed.values() for key in keys)
+
+
+def test_a_build_leaves_the_downloads_beside_the_pages(build, tmp_path):
+    build(index="# A\n")
+    folder = tmp_path / "html" / "_static" / "data"
+    assert (folder / "claims.csv").read_text("utf-8").startswith("id,paper,theme,type,kind,quote,start,end,")
+    assert "@misc{panda," in (folder / "references.bib").read_text("utf-8")
