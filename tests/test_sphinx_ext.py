@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
-from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
-from ktreview.review import DATA
+from ktreview import sphinx_ext
 
 # Sphinx and its extensions warn of their own future; that is not ours to test.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -118,14 +118,25 @@ def test_what_does_not_exist_is_a_warning_that_names_the_page(build, text, messa
     assert any(message in line and "index.md" in line for line in warnings), warnings
 
 
-def test_a_page_follows_the_records_that_it_names_and_no_others(build):
-    _, _, app = build(index="# A\n\n{paper}`cuber`\n", other="# B\n\n{claim}`panda-1`\n")
-    followed = {
-        name: {Path(path).stem for path in app.env.dependencies[name] if Path(path).suffix == ".yaml"}
-        for name in ("index", "other")
-    }
-    assert followed == {"index": {"cuber"}, "other": {"panda"}}
-    assert all((DATA / "papers" / f"{key}.yaml").is_file() for keys in followed.values() for key in keys)
+def test_a_changed_record_outdates_the_pages_that_show_it_and_no_others(build, review, monkeypatch):
+    _, _, app = build(
+        index="# A\n\n{paper}`cuber`\n\n{count}`claims kind=gain`\n",
+        other="# B\n\n{claim}`panda-1`\n",
+        cards="# C\n\n```{papers} continual-learning\n```\n",
+        rest="# D\n\nNothing of the records.\n",
+    )
+
+    def outdated(changed):
+        monkeypatch.setattr(sphinx_ext, "_review", changed)
+        return sorted(sphinx_ext._outdated(app, app.env, set(), set(), set()))
+
+    assert outdated(review) == []
+    claims = review.claims.assign(quote=review.claims["quote"].str.replace("vanilla", "plain"))
+    assert outdated(dataclasses.replace(review, claims=claims)) == ["other"]
+    careful = review.records["cuber"].model_copy(update={"limits": "Something else."})
+    assert outdated(dataclasses.replace(review, records=review.records | {"cuber": careful})) == ["cards"]
+    fewer = review.claims[review.claims["id"] != "panda-1"]
+    assert outdated(dataclasses.replace(review, claims=fewer)) == ["index", "other"]
 
 
 def test_a_build_leaves_the_downloads_beside_the_pages(build, tmp_path):

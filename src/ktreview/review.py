@@ -96,7 +96,7 @@ class Review:
     def _paper_digests(self) -> dict[str, str]:
         abstracts = dict(zip(self.papers["key"], self.papers["abstract"], strict=True))
         return {
-            key: _digest([record.model_dump(by_alias=True), abstracts[key]])
+            key: digest([record.model_dump(by_alias=True), abstracts[key]])
             for key, record in self.records.items()
         }
 
@@ -114,11 +114,11 @@ class Review:
             Sixteen hexadecimal digits, equal if and only if the content is.
         """
         chosen = {
-            key: digest
-            for key, digest in self._paper_digests.items()
+            key: own
+            for key, own in self._paper_digests.items()
             if theme is None or theme in (self.records[key].theme, *self.records[key].also)
         }
-        return _digest([chosen, [t.model_dump() for t in self.themes.values()]])
+        return digest([chosen, [t.model_dump() for t in self.themes.values()]])
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class _Joined:
     checked: evidence.Evidence
 
 
-def _digest(content: Any) -> str:
+def digest(content: Any) -> str:
+    """Return sixteen hexadecimal digits that stand for content that JSON can hold."""
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

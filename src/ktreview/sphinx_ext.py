@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 import ktreview
 from ktreview import export, figures, query, tables, wording
 from ktreview.records import Paper
-from ktreview.review import DATA, Review, rows
+from ktreview.review import Review, digest, rows
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +47,10 @@ def _load() -> Review:
     return _review
 
 
-def _reload(app: Sphinx, config: Config) -> None:
-    """Load afresh as a build starts, note the records in the footer, and write the bibliography."""
+def _reload(app: Sphinx, _config: Config) -> None:
+    """Load afresh as a build starts, and write the bibliography that citations need."""
     global _review  # noqa: PLW0603
     _review = None
-    config.html_theme_options["extra_footer"] = (
-        f"ktreview {ktreview.__version__}, made from the records {_load().digest()}. "
-        "Text and figures CC BY 4.0, code BSD-3-Clause; abstracts remain their authors’."
-    )
     export.write_if_changed(Path(app.srcdir) / "book" / "references.bib", export.bibliography(_load()))
 
 
@@ -72,99 +68,6 @@ def _uri(app: Sphinx, docname: str, key: str) -> str:
         return f"https://arxiv.org/abs/{paper.arxiv}" if paper.arxiv else ""
     page = "" if chapter == docname else app.builder.get_relative_uri(docname, chapter)
     return f"{page}#paper-{key}"
-
-
-class _RecordRole(SphinxRole):
-    """A role whose text is the key of something in the records."""
-
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        try:
-            return [self.node(self.text.strip())], []
-        except (KeyError, ValueError) as error:
-            message = f"{self.name}: {error.args[0] if error.args else error}"
-            logger.warning(message, location=self.get_location(), type="ktreview")
-            return [nodes.problematic(self.rawtext, self.rawtext)], []
-
-    def node(self, text: str) -> nodes.Node:
-        """Return what the role stands for; a KeyError or ValueError becomes a warning."""
-        raise NotImplementedError
-
-    def _depend(self, key: str) -> Paper:
-        """Return a paper, and let the page follow its record."""
-        records = _load().records
-        if key not in records:
-            raise KeyError(f"there is no paper {key!r} in the records")
-        self.env.note_dependency(str(DATA / "papers" / f"{key}.yaml"))
-        return records[key]
-
-    def _claim(self, claim: str) -> Any:
-        rows = _load().claims.set_index("id", drop=False)
-        if claim not in rows.index:
-            raise KeyError(f"there is no claim {claim!r} in the records")
-        self._depend(str(rows.loc[claim, "paper"]))
-        return rows.loc[claim]
-
-    def _reference(self, key: str, *content: nodes.Node, classes: Sequence[str]) -> nodes.reference:
-        return nodes.reference("", "", *content, refuri=f"paper:{key}", internal=True, classes=[*classes])
-
-
-class PaperRole(_RecordRole):
-    """``{paper}`key```: the short name, linked."""
-
-    def node(self, text: str) -> nodes.Node:
-        """Return the linked name."""
-        name = wording.short_name(self._depend(text))
-        return self._reference(text, nodes.Text(name), classes=["kt-paper"])
-
-
-class ClaimRole(_RecordRole):
-    """``{claim}`id```: the claim's words, linked."""
-
-    def node(self, text: str) -> nodes.Node:
-        """Return the linked words."""
-        claim = self._claim(text)
-        words = nodes.inline("", f"“{wording.plain(claim.quote)}”", classes=["kt-quote"])
-        return self._reference(claim.paper, words, classes=["kt-claim"])
-
-
-class ValueRole(_RecordRole):
-    """``{value}`id```: the claim's value in words."""
-
-    def node(self, text: str) -> nodes.Node:
-        """Return the value in words."""
-        return nodes.inline("", wording.value(self._claim(text)), classes=["kt-value"])
-
-
-class CountRole(_RecordRole):
-    """``{count}`query```: a count of rows or of different values."""
-
-    def node(self, text: str) -> nodes.Node:
-        """Return the count."""
-        self.env.note_dependency(str(DATA / "papers"))
-        return nodes.inline("", str(query.count(_load(), text)), classes=["kt-count"])
-
-
-class PapersDirective(SphinxDirective):
-    """``{papers} theme``: a card a paper, each the anchor that names and citations lead to."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Return the cards, or nothing and a warning where there is no such theme."""
-        review, theme = _load(), self.arguments[0]
-        if theme not in review.themes:
-            logger.warning(
-                "papers: there is no theme %r; themes are %s",
-                theme,
-                ", ".join(review.themes),
-                location=self.get_location(),
-            )
-            return []
-        cards: list[nodes.Node] = []
-        for key in review.papers.loc[review.papers["theme"] == theme, "key"]:
-            self.env.note_dependency(str(DATA / "papers" / f"{key}.yaml"))
-            cards.append(nodes.raw("", _card(review, key), format="html"))
-        return cards
 
 
 def _card(review: Review, key: str) -> str:
@@ -199,30 +102,125 @@ def _card(review: Review, key: str) -> str:
     )
 
 
-_FIGURES: dict[str, Callable[..., figures.Figure]] = {
-    "claimed-gains": figures.claimed_gains,
-    "stated": figures.stated,
-    "themes-by-kind": figures.themes_by_kind,
-    "years": figures.years,
+def _paper(key: str) -> Paper:
+    records = _load().records
+    if key not in records:
+        raise KeyError(f"there is no paper {key!r} in the records")
+    return records[key]
+
+
+def _claim(claim: str) -> Any:
+    found = _load().claims.set_index("id", drop=False)
+    if claim not in found.index:
+        raise KeyError(f"there is no claim {claim!r} in the records")
+    return found.loc[claim]
+
+
+def _cards(theme: str) -> str:
+    review = _load()
+    if theme not in review.themes:
+        raise KeyError(f"there is no theme {theme!r}; themes are {', '.join(review.themes)}")
+    keys = review.papers.loc[review.papers["theme"] == theme, "key"]
+    return "".join(_card(review, key) for key in keys)
+
+
+def _maker(makers: Mapping[str, Callable[..., Any]], what: str) -> Callable[..., str]:
+    def make(name: str, **options: str) -> str:
+        if name not in makers:
+            raise KeyError(f"there is no {what} {name!r}; there are {', '.join(makers)}")
+        html_of: str = makers[name](_load(), **options).html()
+        return html_of
+
+    return make
+
+
+#: What pages can show of the records, by the name of the role or directive.
+_SHOWN: dict[str, Callable[..., str]] = {
+    "paper": lambda key: wording.short_name(_paper(key)),
+    "claim": lambda claim: f"“{wording.plain(_claim(claim).quote)}”",
+    "value": lambda claim: wording.value(_claim(claim)),
+    "count": lambda text: str(query.count(_load(), text)),
+    "papers": _cards,
+    "show figure": _maker(figures.BY_NAME, "figure"),
+    "show table": _maker(tables.BY_NAME, "table"),
 }
 
 
-class ShowDirective(SphinxDirective):
-    """``{show} figure name`` or ``{show} table name``, for pages that are no notebooks."""
+def _show(env: BuildEnvironment, name: str, *arguments: str, **options: str) -> str:
+    """Return what a role or directive shows, and note it for `_outdated`."""
+    text = _SHOWN[name](*arguments, **options)
+    noted = _noted(env).setdefault(env.docname, {})
+    noted[name, arguments, tuple(sorted(options.items()))] = digest(text)
+    return text
 
-    required_arguments = 2
+
+def _noted(env: BuildEnvironment) -> dict[str, dict[tuple[Any, ...], str]]:
+    """Return what each page has shown of the records when it was last read."""
+    if not hasattr(env, "ktreview_shown"):
+        env.ktreview_shown = {}  # type: ignore[attr-defined]
+    noted: dict[str, dict[tuple[Any, ...], str]] = env.ktreview_shown  # type: ignore[attr-defined]
+    return noted
+
+
+def _outdated(
+    _app: Sphinx, env: BuildEnvironment, _added: set[str], _changed: set[str], _removed: set[str]
+) -> list[str]:
+    """Name the pages that show something of the records that is no longer so, and no others."""
+
+    def fits(shown: tuple[Any, ...], then: str) -> bool:
+        name, arguments, options = shown
+        try:
+            return digest(_SHOWN[name](*arguments, **dict(options))) == then
+        except (KeyError, ValueError):
+            return False
+
+    return [page for page, noted in _noted(env).items() if not all(fits(*item) for item in noted.items())]
+
+
+def _purge(_app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    _noted(env).pop(docname, None)
+
+
+class RecordRole(SphinxRole):
+    """A role whose text names something in the records: ``paper``, ``claim``, ``value`` or ``count``."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return what is shown, linked where it belongs to a paper; a warning where it does not exist."""
+        text = self.text.strip()
+        try:
+            shown = nodes.inline("", _show(self.env, self.name, text), classes=[f"kt-{self.name}"])
+        except (KeyError, ValueError) as error:
+            logger.warning("%s: %s", self.name, error.args[0], location=self.get_location(), type="ktreview")
+            return [nodes.problematic(self.rawtext, self.rawtext)], []
+        if self.name not in ("paper", "claim"):
+            return [shown], []
+        key = text if self.name == "paper" else _claim(text).paper
+        reference = nodes.reference("", "", refuri=f"paper:{key}", internal=True)
+        if self.name == "paper":
+            reference["classes"] = ["kt-paper"]
+            reference += nodes.Text(shown.astext())
+        else:
+            shown["classes"] = ["kt-quote"]
+            reference += shown
+        return [reference], []
+
+
+class RecordDirective(SphinxDirective):
+    """``{papers} theme``, ``{show} figure name`` or ``{show} table name``."""
+
+    required_arguments = 1
+    optional_arguments = 1
     option_spec = {"theme": directives.unchanged_required}  # noqa: RUF012 - the directive's interface
 
     def run(self) -> list[nodes.Node]:
-        """Return the figure or table, or nothing and a warning where there is none of the name."""
-        what, name = self.arguments
-        makers: dict[str, Callable[..., Any]] = {"figure": _FIGURES, "table": tables.BY_NAME}.get(what, {})  # type: ignore[assignment]
-        if name not in makers and name.replace("-", "_") not in makers:
-            logger.warning("show: there is no %s %r", what, name, location=self.get_location())
+        """Return what is shown, or nothing and a warning where it does not exist."""
+        name = self.name if self.name == "papers" else f"show {self.arguments[0]}"
+        arguments = self.arguments if self.name == "papers" else self.arguments[1:]
+        try:
+            return [nodes.raw("", _show(self.env, name, *arguments, **self.options), format="html")]
+        except (KeyError, ValueError) as error:
+            logger.warning("%s: %s", self.name, error.args[0], location=self.get_location(), type="ktreview")
             return []
-        maker = makers.get(name) or makers[name.replace("-", "_")]
-        self.env.note_dependency(str(DATA / "papers"))
-        return [nodes.raw("", maker(_load(), **self.options).html(), format="html")]
 
 
 def _place_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -251,16 +249,13 @@ def _write_downloads(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    for name, role in {
-        "paper": PaperRole,
-        "claim": ClaimRole,
-        "value": ValueRole,
-        "count": CountRole,
-    }.items():
-        app.add_role(name, role())
-    app.add_directive("papers", PapersDirective)
-    app.add_directive("show", ShowDirective)
+    for name in ("paper", "claim", "value", "count"):
+        app.add_role(name, RecordRole())
+    app.add_directive("papers", RecordDirective)
+    app.add_directive("show", RecordDirective)
     app.connect("config-inited", _reload)
+    app.connect("env-get-outdated", _outdated)
+    app.connect("env-purge-doc", _purge)
     app.connect("doctree-resolved", _place_links)
     app.connect("build-finished", _write_downloads)
-    return {"version": ktreview.__version__, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": ktreview.__version__, "env_version": 1, "parallel_read_safe": False}

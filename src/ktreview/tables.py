@@ -185,6 +185,9 @@ class _Flow(Table):
 
 
 #: The tables that a page can show by name.
-BY_NAME: dict[str, Callable[[Review], Table]] = {
-    table.__name__: table for table in (agreement, claims, code_availability, flow)
+BY_NAME: dict[str, Callable[..., Table]] = {
+    "agreement": agreement,
+    "claims": claims,
+    "code-availability": code_availability,
+    "flow": flow,
 }

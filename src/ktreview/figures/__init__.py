@@ -4,4 +4,7 @@ from ktreview.figures.corpus import stated, themes_by_kind, years
 from ktreview.figures.gains import claimed_gains
 from ktreview.figures.svg import Figure
 
-__all__ = ["Figure", "claimed_gains", "stated", "themes_by_kind", "years"]
+#: The figures that a page can show by name.
+BY_NAME = {"claimed-gains": claimed_gains, "stated": stated, "themes-by-kind": themes_by_kind, "years": years}
+
+__all__ = ["BY_NAME", "Figure", "claimed_gains", "stated", "themes_by_kind", "years"]
