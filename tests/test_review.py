@@ -8,6 +8,8 @@ import time
 import pytest
 
 from ktreview import COLUMNS, ReviewError, load_review, read_review
+from ktreview.records import Result
+from ktreview.review import gains
 from ktreview.wording import plain
 
 CONTRACT = {
@@ -63,8 +65,9 @@ def test_every_digit_of_every_abstract_is_in_the_ledger_once(review):
 
 def test_each_claim_has_its_number_in_the_ledger(review):
     stated = review.numbers[review.numbers["claim"] != ""]
-    assert set(stated["claim"]) == set(review.claims["id"])
-    kinds = review.claims.set_index("id")["kind"]
+    numeric = review.claims[review.claims["type"] == "quantitative"]
+    assert set(stated["claim"]) == set(numeric["id"])
+    kinds = numeric.set_index("id")["kind"]
     assert all(kinds[row.claim] == row.role for row in stated.itertuples())
 
 
@@ -83,16 +86,20 @@ def test_loading_takes_well_under_a_second(review):
     assert again.digest() == review.digest()
 
 
-def claim_0(field, value):
-    return lambda record: record["claims"][0].update({field: value})
+def claim(place, field, value):
+    return lambda record: record["claims"][place].update({field: value})
 
 
 def overlapping(record):
-    record["claims"][1]["quote"] = "2.3% average score (up to 24.1%"
+    record["claims"][2]["quote"] = "2.3% average score (up to 24.1%"
 
 
 def claimed_twice(record):
-    record["claims"].append(dict(record["claims"][0]))
+    record["claims"].append(dict(record["claims"][1]))
+
+
+def verdict(place, field, value):
+    return lambda record: record["verdicts"][place].update({field: value})
 
 
 @pytest.mark.parametrize(
@@ -110,23 +117,36 @@ def claimed_twice(record):
         ("panda", lambda r: r.update(mechanism="two  spaces"), "mechanism", "has stray white space"),
         ("panda", lambda r: r["code"].update({"url": "https://x.org/{here}"}), "code.url", "is no clean web address"),
         ("panda", lambda r: r["code"].update({"from": "abstract"}), "code.url", "is not in the abstract. Correct it"),
-        ("panda", claim_0("quote", "improves by 2.3%"), "claims[0].quote", "'improves by 2.3%' is not in the abstract"),
-        ("panda", claim_0("quote", "the"), "claims[0].quote", "'the' occurs more than once in the abstract."),
-        ("panda", claim_0("value", 3.2), "claims[0].value", "no number of the quote is 3.2. Correct the value"),
-        ("panda", lambda r: r["claims"][0].update(unit="points", basis="absolute"), "claims[0].unit", "the abstract has % after '2.3': unit is percent."),
-        ("vega", claim_0("unit", "percent"), "claims[0].unit", "the abstract has no % after '4'"),
-        ("panda", claim_0("metric", "accuracy"), "claims[0].metric", "'accuracy' is not in the abstract."),
-        ("panda", claim_0("bound", "up-to"), "claims[0]", "an up-to claim has value_high equal to value"),
-        ("panda", claim_0("value_high", 1.0), "claims[0]", "value_high must exceed value in a range"),
-        ("panda", claim_0("basis", "guessed"), "claims[0].basis", "'guessed' is not one of 'absolute', 'relative'"),
-        ("panda", overlapping, "claims[1].quote", "overlaps the quote of claims[0]"),
-        ("panda", claimed_twice, "claims[2].value", "the number '2.3' is claimed by claims[0] already"),
+        ("panda", claim(1, "quote", "improves by 2.3%"), "claims[1].quote", "'improves by 2.3%' is not in the abstract"),
+        ("panda", claim(1, "quote", "the"), "claims[1].quote", "'the' occurs more than once in the abstract."),
+        ("panda", claim(1, "value", 3.2), "claims[1].value", "no number of the quote is 3.2. Correct the value"),
+        ("panda", lambda r: r["claims"][1].update(unit="points", basis="absolute"), "claims[1].unit", "the abstract has % after '2.3': unit is percent."),
+        ("vega", claim(0, "unit", "percent"), "claims[0].unit", "the abstract has no % after '4'"),
+        ("panda", claim(1, "metric", "accuracy"), "claims[1].metric", "'accuracy' is not in the abstract."),
+        ("panda", claim(1, "bound", "up-to"), "claims[1]", "an up-to claim has value_high equal to value"),
+        ("panda", claim(1, "value_high", 1.0), "claims[1]", "value_high must exceed value in a range"),
+        ("panda", claim(1, "basis", "guessed"), "claims[1].basis", "'guessed' is not one of 'absolute', 'relative'"),
+        ("panda", overlapping, "claims[2].quote", "overlaps the quote of claims[1]"),
+        ("panda", claimed_twice, "claims[4].value", "the number '2.3' is claimed by claims[1] already"),
         ("panda", lambda r: r["numbers"].pop(), "numbers", "the number '5' in"),
         ("panda", lambda r: r["numbers"].append(r["numbers"][0]), "numbers[5].quote", "has an entry already"),
         ("panda", lambda r: r["numbers"].append({"quote": "up to 24.1%", "role": "scale"}), "numbers[5].quote", "settles nothing: its numbers are stated by a claim"),
         ("panda", lambda r: r["numbers"].append({"quote": "Prompt-tuning", "role": "scale"}), "numbers[5].quote", "settles nothing: it holds no number"),
         ("panda", lambda r: r["numbers"][0].update(role="size"), "numbers[0].role", "'size' is not one of 'gain'"),
-        ("panda", lambda r: r["claims"].pop(), "numbers", "the number '24.1' in"),
+        ("panda", claim(0, "claim_type", "novelty"), "claims[0].claim_type", "'novelty' is not one of 'state-of-the-art'"),
+        ("panda", claim(0, "value", 3), "claims[0].value", "is not a field of a record. Fields here are quote,"),
+        ("panda", claim(0, "type", "other"), "claims[0]", "has an unknown type. Write `type: quantitative` or"),
+        ("panda", lambda r: r["claims"][0].pop("type"), "claims[0]", "has no type. Add `type: quantitative` or"),
+        ("panda", verdict(0, "claim", "better"), "verdicts[0].claim", "'better' is no claim's quote. Copy the quote exactly."),
+        ("panda", verdict(0, "results", ["nothing"]), "verdicts[0].results", "there is no result 'nothing'. Name ids of results."),
+        ("panda", verdict(0, "results", []), "verdicts[0]", "no result is named: a verdict rests on results"),
+        ("panda", verdict(0, "strength", None), "verdicts[0]", "strength is shown or consistent, and left out"),
+        ("neurocomparatives", lambda r: r.update(verdicts=[{"claim": "10X larger", "finding": "unresolved", "basis": "absolute", "why": "x"}]), "verdicts[0].basis", "'absolute' does not fit the claim, whose basis is relative."),
+        ("panda", lambda r: r["results"].append(r["results"][0]), "", "is given twice; keep one"),
+        ("kg-traces", lambda r: r["results"][0].pop("method_value"), "results[0]", "method_value is missing: add it, or say in flag"),
+        ("panda", lambda r: r["results"][0].pop("baseline"), "results[0]", "baseline_value has no baseline: name what it is"),
+        ("panda", lambda r: r["results"][0].update(confidence="sure"), "results[0].confidence", "'sure' is not one of 'high'"),
+        ("panda", lambda r: r["claims"].pop(2), "numbers", "the number '24.1' in"),
     ],
 )  # fmt: skip
 def test_each_fault_names_file_field_and_remedy(edit, key, change, field, message):
@@ -199,7 +219,7 @@ def test_all_faults_are_told_at_once(data, edit):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda record: record["claims"][0].update(bound="approx"),
+        lambda record: record["claims"][1].update(bound="approx"),
         lambda record: record["numbers"][0].update(role="other"),
         lambda record: record.update(limits="Something else to be careful about."),
         lambda record: record.update(venue="Elsewhere 2020"),
@@ -217,3 +237,58 @@ def test_unquoted_dates_and_yaml_words_stay_text(data):
     path = data / "papers" / "panda.yaml"
     path.write_text(path.read_text().replace('"2022-08-22"', "2022-08-22"))
     assert load_review(data).records["panda"].date == "2022-08-22"
+
+
+def test_gains_are_computed_in_their_own_unit(review):
+    results = review.results.set_index(["paper", "benchmark", "metric"])
+    hits = results.loc[("kg-traces", "WebQSP", "Hits@1")]
+    assert hits["gain_points"] == pytest.approx(1.4)
+    assert hits["gain_relative"] == pytest.approx(100 * 1.4 / 85.7)
+    ratios = review.results[review.results["unit"] == "ratio"]
+    assert ratios["gain_points"].isna().all()
+    changes = review.results[review.results["baseline_value"] <= 0]
+    assert len(changes)
+    assert changes["gain_relative"].isna().all()
+    alone = review.results[review.results["baseline_value"].isna()]
+    assert alone[["gain_points", "gain_relative"]].isna().all(axis=None)
+
+
+def test_lower_is_better_turns_the_sign():
+    fields = {"id": "a", "benchmark": "b", "metric": "m", "baseline": "x", "method": "y", "unit": "percent"}
+    fields |= {
+        "locator": "l",
+        "source": "s",
+        "confidence": "high",
+        "baseline_value": 20.0,
+        "method_value": 15.0,
+    }
+    assert gains(Result(better="lower", **fields)) == (5.0, 25.0)
+    assert gains(Result(better="higher", **fields)) == (-5.0, -25.0)
+    assert gains(Result(better="neutral", **fields)) == (None, None)
+
+
+def test_what_a_verdict_settles_is_derived_and_the_abstract_s_basis_stays(review):
+    claims = review.claims.set_index("id")
+    settled = review.verdicts[review.verdicts["basis"] != ""]
+    assert len(settled) > 10
+    for row in settled.itertuples():
+        assert claims.loc[row.claim, "resolved_basis"] == row.basis
+        assert claims.loc[row.claim, "basis"] == "unstated"
+    rest = claims[~claims.index.isin(settled["claim"])]
+    assert (rest["resolved_basis"] == rest["basis"]).all()
+
+
+def test_a_shown_basis_is_shown_by_the_arithmetic(review):
+    """A gain that tables show to be relative (absolute) has its value among their relative (absolute) gains."""
+    for key, record in review.records.items():
+        for verdict in record.verdicts:
+            if verdict.strength != "shown" or verdict.basis not in ("absolute", "relative"):
+                continue
+            claim = next(claim for claim in record.claims if claim.quote == verdict.claim)
+            place = 1 if verdict.basis == "relative" else 0
+            found = [gains(result)[place] for result in record.results if result.id in verdict.results]
+            digits = len(f"{claim.value:g}".partition(".")[2])
+            assert any(
+                round(gain, digits) == claim.value or (gain >= claim.value and claim.bound == "at-least")
+                for gain in found
+            ), (key, found)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ktreview import numbers
 from ktreview.numbers import Role, Token
-from ktreview.records import Claim, Fault, Number, Paper
+from ktreview.records import Claim, Fault, Number, Paper, QuantitativeClaim, Verdict
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ def examine(paper: Paper, abstract: str, file: str) -> Evidence:
         work.claim(i, claim)
     for i, entry in enumerate(paper.numbers):
         work.entry(i, entry)
+    for i, verdict in enumerate(paper.verdicts):
+        work.verdict(i, verdict, paper)
     return Evidence(list(work.spans.values()), work.ledger(), work.faults)
 
 
@@ -134,6 +136,11 @@ class _Examination:
                     f"{claim.quote!r} overlaps the quote of claims[{j}]. Cut the quotes apart.",
                 )
         self.spans[i] = span
+        if isinstance(claim, QuantitativeClaim):
+            self._number(i, claim, span)
+
+    def _number(self, i: int, claim: QuantitativeClaim, span: Span) -> None:
+        """Put the number that a claim states into the ledger."""
         stated = _stated(claim, [token for token in self.tokens if span.holds(token)], self.abstract)
         if isinstance(stated, str):
             self._fault(f"claims[{i}].value", stated)
@@ -165,6 +172,24 @@ class _Examination:
         if not free:
             why = "its numbers are stated by a claim" if inside else "it holds no number"
             self._fault(field, f"{entry.quote!r} settles nothing: {why}. Remove the entry.")
+
+    def verdict(self, i: int, verdict: Verdict, paper: Paper) -> None:
+        claim = next((claim for claim in paper.claims if claim.quote == verdict.claim), None)
+        known = {result.id for result in paper.results}
+        for name in sorted(set(verdict.results) - known):
+            self._fault(f"verdicts[{i}].results", f"there is no result {name!r}. Name ids of results.")
+        if claim is None:
+            self._fault(
+                f"verdicts[{i}].claim", f"{verdict.claim!r} is no claim's quote. Copy the quote exactly."
+            )
+            return
+        stated = claim.basis if isinstance(claim, QuantitativeClaim) else None
+        if verdict.basis and stated not in ("unstated", verdict.basis):
+            self._fault(
+                f"verdicts[{i}].basis",
+                f"{verdict.basis!r} does not fit the claim, whose basis is {stated or 'none'}. A verdict "
+                "settles only what the claim leaves open.",
+            )
 
     def ledger(self) -> list[LedgerLine]:
         ledger = []
@@ -199,7 +224,7 @@ def _words_missing(claim: Claim, abstract: str) -> Iterator[tuple[str, str]]:
                 yield field, f"{words!r} is not in the abstract. Use its own words, or leave the field out."
 
 
-def _stated(claim: Claim, inside: list[Token], abstract: str) -> list[Token] | str:
+def _stated(claim: QuantitativeClaim, inside: list[Token], abstract: str) -> list[Token] | str:
     """Return the tokens that state a claim's value, or what is wrong."""
     values = [claim.value]
     if claim.value_high is not None and claim.value_high != claim.value:
@@ -219,7 +244,7 @@ def _stated(claim: Claim, inside: list[Token], abstract: str) -> list[Token] | s
     return found
 
 
-def _unit_doubts(claim: Claim, token: Token, abstract: str) -> Iterator[str]:
+def _unit_doubts(claim: QuantitativeClaim, token: Token, abstract: str) -> Iterator[str]:
     """Yield what the text after a claim's number says against its unit."""
     after = abstract[token.end :]
     percent = after.lstrip("\\ ").startswith("%")

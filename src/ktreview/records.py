@@ -22,6 +22,11 @@ Kind = Literal[
 ClaimKind = Literal["gain", "level", "scale"]
 Basis = Literal["absolute", "relative", "unstated"]
 Bound = Literal["exact", "at-least", "at-most", "up-to", "approx"]
+ClaimType = Literal[
+    "state-of-the-art", "outperforms-baselines", "reduces-forgetting", "positive-backward-transfer",
+    "generalises", "negative-finding", "first-to", "efficiency", "other",
+]  # fmt: skip
+Finding = Literal["confirmed", "overstated", "differs", "unresolved"]
 
 
 def _one_line(text: str) -> str:
@@ -69,14 +74,30 @@ class Number(Record):
     role: Role
 
 
-class Claim(Record):
-    """A quantitative claim, tied to the exact words of the abstract.
+class _Claim(Record):
+    """What all claims have: exact words, and what they say of metric, benchmark and baseline.
 
-    The fields are those of the annotation rules; `metric`, `benchmark` and `baseline` hold words of
-    the abstract, several joined by ``"; "``, and are empty where it states none.
+    `metric`, `benchmark` and `baseline` hold words of the abstract, several joined by ``"; "``, and
+    are empty where it states none.
     """
 
     quote: Annotated[str, Field(min_length=1)]
+    metric: Words = ""
+    benchmark: Words = ""
+    baseline: Words = ""
+    baseline_named: bool = False
+    better: Literal["higher", "lower", "neutral"]
+
+    @model_validator(mode="after")
+    def _baseline_is_quoted(self) -> Self:
+        if self.baseline_named and not self.baseline:
+            raise ValueError("baseline_named is true but baseline is empty: quote the baseline")
+        return self
+
+
+class QuantitativeClaim(_Claim):
+    """A result that a paper asserts of its own work with a number."""
+
     type: Literal["quantitative"]
     kind: ClaimKind
     value: float
@@ -84,11 +105,6 @@ class Claim(Record):
     unit: Slug
     basis: Basis
     bound: Bound
-    metric: Words = ""
-    benchmark: Words = ""
-    baseline: Words = ""
-    baseline_named: bool = False
-    better: Literal["higher", "lower", "neutral"]
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -102,8 +118,63 @@ class Claim(Record):
             raise ValueError("only a percentage leaves its basis open: say absolute or relative")
         if self.unit == "times" and self.basis != "relative":
             raise ValueError("a factor is relative: set basis to relative")
-        if self.baseline_named and not self.baseline:
-            raise ValueError("baseline_named is true but baseline is empty: quote the baseline")
+        return self
+
+
+class QualitativeClaim(_Claim):
+    """A finding, outcome, proof or priority claim of a paper's own work, without a number."""
+
+    type: Literal["qualitative"]
+    claim_type: ClaimType
+    hedged: bool
+
+
+Claim = Annotated[QuantitativeClaim | QualitativeClaim, Field(discriminator="type")]
+
+
+class Result(Record):
+    """A number from beyond the abstract: from the full text or the official repository."""
+
+    id: Slug
+    benchmark: Line
+    setting: Words = ""
+    metric: Line
+    better: Literal["higher", "lower", "neutral"]
+    baseline: Words = ""
+    baseline_value: float | None = None
+    method: Line
+    method_value: float | None = None
+    unit: Slug
+    locator: Line
+    source: Line
+    confidence: Literal["high", "medium", "low"]
+    flag: Line | None = None
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.baseline_value is not None and not self.baseline:
+            raise ValueError("baseline_value has no baseline: name what it is the value of")
+        if self.method_value is None and self.flag is None:
+            raise ValueError("method_value is missing: add it, or say in flag what the source gives")
+        return self
+
+
+class Verdict(Record):
+    """What results settle about a claim."""
+
+    claim: Annotated[str, Field(min_length=1)]
+    finding: Finding
+    basis: Literal["absolute", "relative", "unresolved"] | None = None
+    strength: Literal["shown", "consistent"] | None = None
+    why: Line
+    results: list[Slug] = []
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.finding != "unresolved" and not self.results:
+            raise ValueError("no result is named: a verdict rests on results, or its finding is unresolved")
+        if (self.strength is None) != (self.finding == "unresolved"):
+            raise ValueError("strength is shown or consistent, and left out exactly where unresolved")
         return self
 
 
@@ -124,6 +195,8 @@ class Paper(Record):
     limits: Line
     numbers: list[Number] = []
     claims: list[Claim] = []
+    results: list[Result] = []
+    verdicts: list[Verdict] = []
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -131,6 +204,12 @@ class Paper(Record):
             raise ValueError(f"also repeats the theme {self.theme!r}: remove it there")
         if len(set(self.also)) < len(self.also):
             raise ValueError("also names a theme twice: remove one")
+        for field, names in {
+            "results": [result.id for result in self.results],
+            "verdicts": [verdict.claim for verdict in self.verdicts],
+        }.items():
+            if len(set(names)) < len(names):
+                raise ValueError(f"{field}: {_repeated(names)!r} is given twice; keep one")
         if (
             self.arxiv
             and abs(_months(self.date[2:4], self.date[5:7]) - _months(self.arxiv[:2], self.arxiv[2:4])) > 1
@@ -140,6 +219,10 @@ class Paper(Record):
                 "and month: date is the day the first version appeared; correct one of them"
             )
         return self
+
+
+def _repeated(names: list[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)
 
 
 def _months(year: str, month: str) -> int:
@@ -232,6 +315,8 @@ def validate(model: type[R], content: Any, name: str) -> tuple[R | None, list[Fa
 def _path(loc: tuple[int | str, ...]) -> str:
     path = ""
     for part in loc:
+        if part in ("quantitative", "qualitative"):  # which of the two a claim is, no field
+            continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     return path
 
@@ -246,6 +331,8 @@ def _remedy(error: Any, model: type[Record]) -> str:
         return f"is not a field of a record. Fields here are {known}."
     return {
         "missing": "is missing. Add it.",
+        "union_tag_not_found": "has no type. Add `type: quantitative` or `type: qualitative`.",
+        "union_tag_invalid": "has an unknown type. Write `type: quantitative` or `type: qualitative`.",
         "literal_error": f"{found!r} is not one of {context.get('expected')}. Choose one of them.",
         "value_error": f"{context.get('error')}.",
         "string_pattern_mismatch": (
@@ -256,7 +343,14 @@ def _remedy(error: Any, model: type[Record]) -> str:
 
 def _field_names(model: type[Record], loc: tuple[int | str, ...]) -> Iterator[str]:
     """List the fields that may stand at a place."""
-    parts: dict[int | str, type[Record]] = {"claims": Claim, "numbers": Number, "code": Code}
-    owner = parts[loc[0]] if loc else model
+    parts: dict[int | str, type[Record]] = {
+        "quantitative": QuantitativeClaim,
+        "qualitative": QualitativeClaim,
+        "results": Result,
+        "verdicts": Verdict,
+        "numbers": Number,
+        "code": Code,
+    }
+    owner = next((parts[part] for part in loc if part in parts), model)
     for name, field in owner.model_fields.items():
         yield field.alias or name

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ktreview import daily_papers, evidence
-from ktreview.records import Fault, Paper, Theme, read_yaml, validate
+from ktreview.records import Fault, Paper, QualitativeClaim, Result, Theme, read_yaml, validate
 
 #: The review's own records, as installed with the package.
 DATA = Path(__file__).parent / "data"
@@ -38,6 +38,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "lab_runs": tuple("lab paper regime arm seed metric value".split()),
 }
+
+
+_MEASURED = ("baseline_value", "method_value", "gain_points", "gain_relative")
 
 
 class ReviewError(ValueError):
@@ -315,6 +318,8 @@ def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
     papers: list[dict[str, Any]] = []
     claims: list[dict[str, Any]] = []
     numbers: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    verdicts: list[dict[str, Any]] = []
     named: dict[str, bool] = {}
     for key, joined in found.items():
         papers.append(_paper_row(key, joined))
@@ -322,6 +327,12 @@ def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
         order = sorted(range(len(spans)), key=lambda i: spans[i].start)
         ids = {i: f"{key}-{position}" for position, i in enumerate(order, start=1)}
         claims += (_claim_row(key, ids[i], joined.paper, i, spans[i]) for i in order)
+        quoted = {joined.paper.claims[i].quote: ids[i] for i in order}
+        results += (_result_row(key, joined.paper, result) for result in joined.paper.results)
+        verdicts += (
+            verdict.model_dump(exclude={"results"}) | {"paper": key, "claim": quoted[verdict.claim]}
+            for verdict in joined.paper.verdicts
+        )
         named |= {ids[i]: joined.paper.claims[i].baseline_named for i in order}
         numbers += (
             {
@@ -341,6 +352,8 @@ def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
         _frame("papers", papers),
         _frame("claims", claims).astype({"value": float, "value_high": float, "hedged": "boolean"}),
         _frame("numbers", numbers),
+        _frame("results", results).astype(dict.fromkeys(_MEASURED, float)),
+        _frame("verdicts", verdicts).fillna({"basis": "", "strength": ""}),
     )
 
 
@@ -365,16 +378,50 @@ def _paper_row(key: str, joined: _Joined) -> dict[str, Any]:
 
 def _claim_row(key: str, claim_id: str, paper: Paper, index: int, span: evidence.Span) -> dict[str, Any]:
     claim = paper.claims[index]
-    return claim.model_dump(exclude={"baseline_named"}) | {
+    row = claim.model_dump(exclude={"baseline_named"}) | {
         "id": claim_id,
         "paper": key,
         "theme": paper.theme,
         "start": span.start,
         "end": span.end,
-        "resolved_basis": claim.basis,
-        "claim_type": "",
-        "hedged": pd.NA,
     }
+    if isinstance(claim, QualitativeClaim):
+        return row | dict.fromkeys(("kind", "unit", "basis", "resolved_basis", "bound"), "")
+    settled = next((v.basis for v in paper.verdicts if v.claim == claim.quote and v.basis), None)
+    return row | {"resolved_basis": settled or claim.basis, "claim_type": "", "hedged": None}
+
+
+def _result_row(key: str, paper: Paper, result: Result) -> dict[str, Any]:
+    points, relative = gains(result)
+    return result.model_dump(exclude={"id", "flag"}) | {
+        "paper": key,
+        "theme": paper.theme,
+        "gain_points": points,
+        "gain_relative": relative,
+    }
+
+
+def gains(result: Result) -> tuple[float | None, float | None]:
+    """Compute what a result gains over its baseline, positive where it is better.
+
+    Parameters
+    ----------
+    result : Result
+
+    Returns
+    -------
+    tuple of float or None
+        The difference in points, only where the unit is ``percent`` or ``points`` (a difference of
+        ratios is no number of points); and the difference in percent of the baseline. None where a
+        value is missing, the direction is neutral or the values are factors already; no percentage of
+        a baseline that is zero or below, as a change may be.
+    """
+    before, after = result.baseline_value, result.method_value
+    if before is None or after is None or result.better == "neutral" or result.unit == "times":
+        return None, None
+    gain = after - before if result.better == "higher" else before - after
+    points = round(gain, 6) if result.unit in ("percent", "points") else None
+    return points, round(100 * gain / before, 6) if before > 0 else None
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:

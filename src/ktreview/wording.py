@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ktreview.records import Paper
+from ktreview.records import Paper, Result, Verdict
 
 _BOUND = {"exact": "", "at-least": "≥ ", "at-most": "≤ ", "up-to": "up to ", "approx": "≈ "}
 _SIZES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
@@ -28,6 +28,9 @@ class ClaimRow(Protocol):
     metric: str
     benchmark: str
     baseline: str
+    type: str
+    claim_type: str
+    hedged: bool
 
 
 def plain(text: str) -> str:
@@ -103,6 +106,26 @@ def over(claim: ClaimRow, named: bool) -> str:
     return f"over {plain(claim.baseline)}" + ("" if named else " (not named)")
 
 
+def label(claim: ClaimRow) -> str:
+    """Say in a few words what sort of claim it is."""
+    if claim.type == "qualitative":
+        return claim.claim_type.replace("-", " ") + (", hedged" if claim.hedged else "")
+    if claim.kind == "gain":
+        return f"gain, {value(claim)}, {basis(claim)}"
+    return f"{claim.kind}, {value(claim)}"
+
+
+def details(claim: ClaimRow, named: bool) -> str:
+    """Say what a claim states of metric, benchmark and baseline, and what it leaves out."""
+    parts = [
+        f"Metric: {plain(claim.metric) or 'not named'}",
+        f"benchmark: {plain(claim.benchmark) or 'not named'}",
+        f"baseline: {plain(claim.baseline) or 'not stated'}"
+        + (" (not by name)" if claim.baseline and not named else ""),
+    ]
+    return "; ".join(parts) + "."
+
+
 def tooltip(claim: ClaimRow, name: str, named: bool) -> str:
     """Say a whole claim in one line of text."""
     parts = [f"{name}: {value(claim)}"]
@@ -124,6 +147,50 @@ def counted(count: int, noun: str) -> str:
     ('1 claim', '3 rows')
     """
     return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def scaled(amount: float, unit: str) -> str:
+    """Write a result's value with its unit, which is never converted.
+
+    Examples
+    --------
+    >>> scaled(87.1, "percent"), scaled(0.285, "ratio"), scaled(2.0, "bits-per-parameter")
+    ('87.1%', '0.285', '2 bits per parameter')
+    """
+    suffix = {"percent": "%", "ratio": "", "points": "", "times": "×", "rank": ""}.get(
+        unit, " " + unit.replace("-", " ")
+    )
+    return f"{number(amount)}{suffix}".replace("-", "−", 1) if amount < 0 else f"{number(amount)}{suffix}"
+
+
+def result(found: Result) -> str:
+    """Say a result beside its baseline, as "87.1% against 85.7% (RoG)"."""
+    if found.method_value is None:
+        return found.flag or "no value given"
+    method = scaled(found.method_value, found.unit)
+    if found.baseline_value is None:
+        return f"{method} (no baseline given)"
+    return f"{method} against {scaled(found.baseline_value, found.unit)} ({found.baseline})"
+
+
+def signed(amount: float | None, unit: str) -> str:
+    """Write a gain with its sign, or say that it has no meaning.
+
+    Examples
+    --------
+    >>> signed(1.4, " points"), signed(-0.25, "%"), signed(None, "%")
+    ('+1.4 points', '−0.25%', 'not defined')
+    """
+    if amount is None:
+        return "not defined"
+    return f"{'−' if amount < 0 else '+'}{number(round(abs(amount), 2))}{unit}"
+
+
+def verdict(found: Verdict) -> str:
+    """Say a verdict in a few words, as "confirmed, relative (shown)"."""
+    basis = f", {found.basis}" if found.basis and found.basis != "unresolved" else ""
+    open_basis = ", basis open" if found.basis == "unresolved" and found.finding != "unresolved" else ""
+    return f"{found.finding}{basis}{open_basis}" + (f" ({found.strength})" if found.strength else "")
 
 
 def listing(words: Iterable[Any]) -> str:
