@@ -28,6 +28,7 @@ def build(tmp_path):
         (source / "book").mkdir(exist_ok=True)
         (source / "conf.py").write_text(
             "extensions = ['myst_parser', 'ktreview.sphinx_ext']\nroot_doc = 'index'\nhtml_theme = 'basic'\n"
+            "exclude_patterns = ['book/papers']\n"
         )
         told = io.StringIO()
         app = Sphinx(
@@ -56,7 +57,7 @@ def build(tmp_path):
 
 def test_roles_say_what_the_records_say(build):
     soups, warnings, _ = build(
-        index="# A\n\n{paper}`panda` says {claim}`panda-1`, that is {value}`panda-2`, "
+        index="# A\n\n{paper}`panda` says {claim}`panda-2`, that is {value}`panda-3`, "
         "in {count}`papers` papers.\n"
     )
     assert warnings == []
@@ -88,6 +89,7 @@ def test_cards_show_every_paper_of_the_theme_with_its_claims(build, review):
     for card, row in zip(cards, papers.itertuples(), strict=True):
         assert row.title in card.text
         quotes = review.claims.loc[review.claims["paper"] == row.key, "quote"]
+        assert card.select_one("a.kt-paper")["data-paper"] == row.key
         assert [q.text for q in card.select("q")] == [quote.replace("\\%", "%") for quote in quotes]
 
 
@@ -121,7 +123,7 @@ def test_what_does_not_exist_is_a_warning_that_names_the_page(build, text, messa
 def test_a_changed_record_outdates_the_pages_that_show_it_and_no_others(build, review, monkeypatch):
     _, _, app = build(
         index="# A\n\n{paper}`cuber`\n\n{count}`claims kind=gain`\n",
-        other="# B\n\n{claim}`panda-1`\n",
+        other="# B\n\n{claim}`panda-2`\n",
         cards="# C\n\n```{papers} continual-learning\n```\n",
         rest="# D\n\nNothing of the records.\n",
     )
@@ -135,7 +137,7 @@ def test_a_changed_record_outdates_the_pages_that_show_it_and_no_others(build, r
     assert outdated(dataclasses.replace(review, claims=claims)) == ["other"]
     careful = review.records["cuber"].model_copy(update={"limits": "Something else."})
     assert outdated(dataclasses.replace(review, records=review.records | {"cuber": careful})) == ["cards"]
-    fewer = review.claims[review.claims["id"] != "panda-1"]
+    fewer = review.claims[review.claims["id"] != "panda-2"]
     assert outdated(dataclasses.replace(review, claims=fewer)) == ["index", "other"]
 
 
@@ -144,3 +146,16 @@ def test_a_build_leaves_the_downloads_beside_the_pages(build, tmp_path):
     folder = tmp_path / "html" / "_static" / "data"
     assert (folder / "claims.csv").read_text("utf-8").startswith("id,paper,theme,type,kind,quote,start,end,")
     assert "@misc{panda," in (folder / "references.bib").read_text("utf-8")
+
+
+def test_a_changed_style_sheet_reaches_the_site_though_no_page_changed(build, tmp_path):
+    pages = {"index": "# A\n", "conf_extra": "# B\n"}
+    build(**pages)
+    style = tmp_path / "source" / "book" / "_static" / "own.css"
+    style.parent.mkdir()
+    for text in ("a {}", "b {}"):
+        style.write_text(text)
+        options = {"html_static_path": ["book/_static"], "html_css_files": ["own.css"]}
+        where = (tmp_path / "source", tmp_path / "source", tmp_path / "html", tmp_path / "trees")
+        Sphinx(*where, "html", confoverrides=options, status=None, warning=io.StringIO()).build()
+        assert (tmp_path / "html" / "_static" / "own.css").read_text() == text

@@ -53,6 +53,9 @@ def address(review: Review, key: str) -> str:
     return f"https://arxiv.org/abs/{arxiv}" if arxiv else "#"
 
 
-def paper_anchor(review: Review, key: str, text: str) -> str:
-    """Return a link to a paper; the book leads it to the paper's place there."""
-    return f'<a class="kt-paper" href="{address(review, key)}" data-paper="{key}">{html.escape(text)}</a>'
+def paper_anchor(review: Review, key: str, text: str, claim: str = "") -> str:
+    """Return a link to a paper, or to the words of one of its claims; the book leads it to its page there."""
+    place = f' data-claim="{claim}"' if claim else ""
+    return (
+        f'<a class="kt-paper" href="{address(review, key)}" data-paper="{key}"{place}>{html.escape(text)}</a>'
+    )

@@ -3,11 +3,14 @@
 In chapters, prose takes every number, quote and name from the records:
 
 ========================================  ====================================================
-``{paper}`panda```                        the paper's short name, linked to its place in the book
-``{claim}`panda-1```                      the claim's exact words, linked to its place
-``{value}`panda-1```                      the claim's value with bound and unit
+``{paper}`panda```                        the paper's short name, linked to its page
+``{claim}`panda-2```                      the claim's exact words, linked to their place
+``{value}`panda-2```                      the claim's value with bound and unit
+``{verdict}`panda-2```                    what results settle about the claim, linked
+``{result}`kg-traces/webqsp-hits```       a result beside its baseline, linked
+``{points}`..```, ``{relative}`..```      the same result's gain, in points or in percent of the baseline
 ``{count}`claims kind=gain```             a count (`ktreview.query.count`)
-````{papers} knowledge-distillation````   the theme's papers as cards, one anchor a paper
+````{papers} knowledge-distillation````   the theme's papers as cards
 ````{show} table flow````                 a table or figure by name, with `:theme:` as an option
 ========================================  ====================================================
 """
@@ -29,50 +32,59 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import ktreview
-from ktreview import export, figures, query, tables, wording
-from ktreview.records import Paper
-from ktreview.review import Review, digest, rows
+from ktreview import export, figures, indexes, markup, pages, query, tables, wording
+from ktreview.records import Paper, Result, Verdict
+from ktreview.review import DATA, Review, digest, gains, rows
 
 logger = logging.getLogger(__name__)
 
-_CHAPTERS = "book/themes/"
 _review: Review | None = None
 
 
 def _load() -> Review:
-    """Load the review once a build."""
-    global _review  # noqa: PLW0603 - Sphinx gives roles no other place to share it
-    if _review is None:
-        _review = ktreview.load_review()
+    """Return the review that the build has loaded."""
+    assert _review is not None, "the extension is set up before anything is read"  # noqa: S101
     return _review
 
 
-def _reload(app: Sphinx, _config: Config) -> None:
-    """Load afresh as a build starts, and write the bibliography that citations need."""
-    global _review  # noqa: PLW0603
-    _review = None
-    export.write_if_changed(Path(app.srcdir) / "book" / "references.bib", export.bibliography(_load()))
+def _prepare(app: Sphinx, config: Config) -> None:
+    """Load afresh as a build starts; write the bibliography and the papers' pages, which name keys only."""
+    global _review  # noqa: PLW0603 - Sphinx gives roles no other place to share it
+    _review = ktreview.load_review(config.ktreview_data)
+    book = Path(app.srcdir) / "book"
+    (book / "papers").mkdir(parents=True, exist_ok=True)
+    export.write_if_changed(book / "references.bib", export.bibliography(_load()))
+    wanted = {f"{key}.md": pages.source(key) for key in _load().records}
+    for path in (book / "papers").glob("*.md"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        export.write_if_changed(book / "papers" / name, text)
+    # Pages name style sheets and scripts by their content: all are written anew where one has changed.
+    static = [path for path in sorted((book / "_static").glob("*.*")) if path.is_file()]
+    config.ktreview_static = digest([[path.name, path.read_bytes().hex()] for path in static])
 
 
-def _chapter(env: BuildEnvironment, paper: Paper) -> str | None:
-    """Return the page of a paper's chapter, None while there is no such chapter."""
-    docname = _CHAPTERS + paper.theme
-    return docname if docname in env.found_docs else None
-
-
-def _uri(app: Sphinx, docname: str, key: str) -> str:
-    """Return the address of a paper's place, as seen from a page."""
+def _uri(app: Sphinx, docname: str, target: str) -> str:
+    """Return the address of ``key`` or ``key#place``, as seen from a page."""
+    key, _, place = target.partition("#")
     paper = _load().records[key]
-    chapter = _chapter(app.env, paper)
-    if chapter is None:
-        return f"https://arxiv.org/abs/{paper.arxiv}" if paper.arxiv else ""
-    page = "" if chapter == docname else app.builder.get_relative_uri(docname, chapter)
-    return f"{page}#paper-{key}"
+    for page, anchor in ((f"book/papers/{key}", place), (f"book/themes/{paper.theme}", f"paper-{key}")):
+        if page in app.env.found_docs:
+            address = "" if page == docname else app.builder.get_relative_uri(docname, page)
+            return f"{address}#{anchor}" if anchor else address or "#"
+    return f"https://arxiv.org/abs/{paper.arxiv}" if paper.arxiv else "#"
+
+
+def _theme_uri(app: Sphinx, docname: str, theme: str) -> str:
+    page = f"book/themes/{theme}"
+    return app.builder.get_relative_uri(docname, page if page in app.env.found_docs else "book/index")
 
 
 def _card(review: Review, key: str) -> str:
     paper = review.records[key]
     e = html.escape
+    name = markup.paper_anchor(review, key, wording.short_name(paper))
     authors = (
         paper.authors if len(paper.authors) <= 6 else [*paper.authors[:5], f"{len(paper.authors) - 5} more"]
     )
@@ -88,16 +100,15 @@ def _card(review: Review, key: str) -> str:
         links.append(f'<a href="{e(paper.code.url)}">code</a>{seen}')
     claims = review.claims[review.claims["paper"] == key]
     quotes = "".join(
-        f'<li><q class="kt-quote">{e(wording.plain(row.quote))}</q> '
-        f"({e(row.kind)}, {e(wording.value(row))})</li>"
+        f'<li><q class="kt-quote">{e(wording.plain(row.quote))}</q> ({e(wording.label(row))})</li>'
         for row in rows(claims)
     )
     return (
         f'<article class="kt-card" id="paper-{key}">'
-        f'<p class="kt-card-title"><strong>{e(wording.short_name(paper))}</strong> {e(paper.title)}</p>'
+        f'<p class="kt-card-title"><strong>{name}</strong> {e(paper.title)}</p>'
         f'<p class="kt-card-facts">{e(" · ".join(facts))} · {" · ".join(links)}</p>'
         f"<p>{e(paper.mechanism)}</p><p><em>Careful:</em> {e(paper.limits)}</p>"
-        + (f"<p>Claims with a number:</p><ul>{quotes}</ul>" if quotes else "<p>No claim with a number.</p>")
+        + (f"<p>Claims:</p><ul>{quotes}</ul>" if quotes else "<p>No claim in the abstract.</p>")
         + "</article>"
     )
 
@@ -114,6 +125,23 @@ def _claim(claim: str) -> Any:
     if claim not in found.index:
         raise KeyError(f"there is no claim {claim!r} in the records")
     return found.loc[claim]
+
+
+def _result(name: str) -> tuple[str, Result]:
+    """Return the paper's key and the result that ``key/id`` names."""
+    key, _, ident = name.partition("/")
+    found = next((result for result in _paper(key).results if result.id == ident), None)
+    if found is None:
+        raise KeyError(f"{key} has no result {ident!r}; write paper/result")
+    return key, found
+
+
+def _verdict(claim: str) -> Verdict:
+    row = _claim(claim)
+    found = next((v for v in _paper(row.paper).verdicts if v.claim == row.quote), None)
+    if found is None:
+        raise KeyError(f"the claim {claim!r} has no verdict")
+    return found
 
 
 def _cards(theme: str) -> str:
@@ -139,10 +167,16 @@ _SHOWN: dict[str, Callable[..., str]] = {
     "paper": lambda key: wording.short_name(_paper(key)),
     "claim": lambda claim: f"“{wording.plain(_claim(claim).quote)}”",
     "value": lambda claim: wording.value(_claim(claim)),
+    "result": lambda name: wording.result(_result(name)[1]),
+    "points": lambda name: wording.signed(gains(_result(name)[1])[0], " points"),
+    "relative": lambda name: wording.signed(gains(_result(name)[1])[1], "%"),
+    "verdict": lambda claim: wording.verdict(_verdict(claim)),
     "count": lambda text: str(query.count(_load(), text)),
+    "title": lambda key: _paper(key).title,
+    "part": lambda name, key: pages.part(_load(), name, key),
     "papers": _cards,
     "show figure": _maker(figures.BY_NAME, "figure"),
-    "show table": _maker(tables.BY_NAME, "table"),
+    "show table": _maker({**tables.BY_NAME, **indexes.BY_NAME}, "table"),
 }
 
 
@@ -181,32 +215,39 @@ def _purge(_app: Sphinx, env: BuildEnvironment, docname: str) -> None:
     _noted(env).pop(docname, None)
 
 
+#: Where a role's text leads: a paper's key, with the place on its page after a ``#``.
+_TARGETS: dict[str, Callable[[str], str]] = {
+    "paper": lambda key: key,
+    "claim": lambda claim: f"{_claim(claim).paper}#words-{claim}",
+    "result": lambda name: f"{_result(name)[0]}#result-{_result(name)[1].id}",
+    "verdict": lambda claim: f"{_claim(claim).paper}#verdict-{claim}",
+}
+_CLASSES = {"claim": "kt-quote"}
+
+
 class RecordRole(SphinxRole):
-    """A role whose text names something in the records: ``paper``, ``claim``, ``value`` or ``count``."""
+    """A role whose text names something in the records; see the table above."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return what is shown, linked where it belongs to a paper; a warning where it does not exist."""
         text = self.text.strip()
         try:
-            shown = nodes.inline("", _show(self.env, self.name, text), classes=[f"kt-{self.name}"])
+            kind = _CLASSES.get(self.name, f"kt-{self.name}")
+            shown = nodes.inline("", _show(self.env, self.name, text), classes=[kind])
         except (KeyError, ValueError) as error:
             logger.warning("%s: %s", self.name, error.args[0], location=self.get_location(), type="ktreview")
             return [nodes.problematic(self.rawtext, self.rawtext)], []
-        if self.name not in ("paper", "claim"):
+        target = _TARGETS.get(self.name)
+        if target is None:
             return [shown], []
-        key = text if self.name == "paper" else _claim(text).paper
-        reference = nodes.reference("", "", refuri=f"paper:{key}", internal=True)
+        reference = nodes.reference("", "", shown, refuri=f"paper:{target(text)}", internal=True)
         if self.name == "paper":
-            reference["classes"] = ["kt-paper"]
-            reference += nodes.Text(shown.astext())
-        else:
-            shown["classes"] = ["kt-quote"]
-            reference += shown
+            reference["classes"], shown["classes"] = shown["classes"], []
         return [reference], []
 
 
 class RecordDirective(SphinxDirective):
-    """``{papers} theme``, ``{show} figure name`` or ``{show} table name``."""
+    """``{papers} theme``, ``{part} name key``, ``{show} figure name`` or ``{show} table name``."""
 
     required_arguments = 1
     optional_arguments = 1
@@ -214,8 +255,9 @@ class RecordDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return what is shown, or nothing and a warning where it does not exist."""
-        name = self.name if self.name == "papers" else f"show {self.arguments[0]}"
-        arguments = self.arguments if self.name == "papers" else self.arguments[1:]
+        name, arguments = self.name, self.arguments
+        if name == "show":
+            name, arguments = f"show {arguments[0]}", arguments[1:]
         try:
             return [nodes.raw("", _show(self.env, name, *arguments, **self.options), format="html")]
         except (KeyError, ValueError) as error:
@@ -231,14 +273,18 @@ def _place_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             reference["refuri"] = _uri(app, docname, uri.removeprefix("paper:"))
 
     def lead(match: re.Match[str]) -> str:
-        return re.sub(r'href="[^"]*"', f'href="{html.escape(_uri(app, docname, match["key"]))}"', match[0])
+        claim = re.search(r'data-claim="([a-z0-9-]+)"', match[0])
+        target = match["key"] + (f"#words-{claim[1]}" if claim else "")
+        return re.sub(r'href="[^"]*"', f'href="{html.escape(_uri(app, docname, target))}"', match[0])
 
     for raw in doctree.findall(nodes.raw):
         text = raw.astext()
-        if "data-paper=" in text:
-            raw.children = [
-                nodes.Text(re.sub(r'<a\b[^>]*\bdata-paper="(?P<key>[a-z0-9-]+)"[^>]*>', lead, text))
-            ]
+        if "data-paper=" in text or 'href="theme:' in text:
+            text = re.sub(r'<a\b[^>]*\bdata-paper="(?P<key>[a-z0-9-]+)"[^>]*>', lead, text)
+            text = re.sub(
+                r'href="theme:([a-z-]+)"', lambda m: f'href="{_theme_uri(app, docname, m[1])}"', text
+            )
+            raw.children = [nodes.Text(text)]
             raw.rawsource = ""
 
 
@@ -249,11 +295,13 @@ def _write_downloads(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    for name in ("paper", "claim", "value", "count"):
+    for name in ("paper", "claim", "value", "count", "result", "points", "relative", "verdict", "title"):
         app.add_role(name, RecordRole())
-    app.add_directive("papers", RecordDirective)
-    app.add_directive("show", RecordDirective)
-    app.connect("config-inited", _reload)
+    for name in ("papers", "part", "show"):
+        app.add_directive(name, RecordDirective)
+    app.add_config_value("ktreview_data", str(DATA), "env")  # a folder of dumps, records and themes
+    app.add_config_value("ktreview_static", "", "html")
+    app.connect("config-inited", _prepare, priority=100)  # before the table of contents looks for pages
     app.connect("env-get-outdated", _outdated)
     app.connect("env-purge-doc", _purge)
     app.connect("doctree-resolved", _place_links)

@@ -30,11 +30,27 @@ def pages_of(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in found if not any(part.startswith("_") for part in path.parts))
 
 
+#: Papers whose pages are looked at in a browser, each for what it has; all are alike in making.
+LOOKED_AT = {
+    "kg-traces",  # claims, results and verdicts
+    "agentpoison",  # overstated, and a basis that stays open
+    "jd-resume",  # no claim at all
+    "gdcan",  # no claim with a number
+    "lifelong-metrics",  # the longest list of authors
+    "gpt-cpa",  # names in backticks, many levels
+}
+
+
 def pytest_generate_tests(metafunc):
     if "address" in metafunc.fixturenames:
         folder = site_folder()
         redirect = 'http-equiv="refresh"'
-        shown = [page for page in pages_of(folder) if redirect not in (folder / page).read_text("utf-8")]
+        shown = [
+            page
+            for page in pages_of(folder)
+            if redirect not in (folder / page).read_text("utf-8")
+            and ("/papers/" not in page or Path(page).stem in LOOKED_AT)
+        ]
         # Without a site there is one test still, which fails for want of it.
         metafunc.parametrize("address", shown or ["index.html"])
 

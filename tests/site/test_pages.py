@@ -51,15 +51,16 @@ def test_a_mark_leads_to_its_paper_by_mouse_and_by_keyboard(site, page, theme):
     address = (site / "book" / "themes" / f"{theme}.html").as_uri()
     page.goto(address)
     mark = page.locator(".kt-figure .kt-wide svg a[aria-label]").first
-    key = mark.get_attribute("data-paper")
+    key, claim = mark.get_attribute("data-paper"), mark.get_attribute("data-claim")
+    words = (site / "book" / "papers" / f"{key}.html").as_uri() + f"#words-{claim}"
     assert mark.get_attribute("aria-label").endswith("”")
     mark.click()
-    assert page.url == f"{address}#paper-{key}"
-    assert page.locator(f"#paper-{key}").is_visible()
+    assert page.url == words
+    assert page.locator(f"#words-{claim}").is_visible()
     page.goto(address)
-    page.locator(".kt-figure .kt-wide svg a").first.focus()
+    page.locator(".kt-figure .kt-wide svg a[aria-label]").first.focus()
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{address}#paper-*")
+    page.wait_for_url(words)
 
 
 def test_the_data_of_a_figure_open_and_download(site, page):
