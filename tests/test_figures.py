@@ -16,7 +16,7 @@ from ktreview.figures import corpus, gains
 from ktreview.figures.svg import PALETTE
 
 SVG = "{http://www.w3.org/2000/svg}"
-GAINS_BY_THEME = ["knowledge-distillation", "continual-learning", "knowledge-editing", "kg-and-llm", None]
+GAINS_BY_THEME = [*load_review().themes, None]
 
 
 def links(svg: str) -> list[ET.Element]:
@@ -39,8 +39,11 @@ def figure(review, theme):
 
 @pytest.fixture(scope="module")
 def expected(review, theme):
-    chosen = review.claims[review.claims["kind"] == "gain"]
-    return chosen if theme is None else chosen[chosen["theme"] == theme]
+    gains = review.claims["kind"] == "gain"
+    if theme is None:
+        return review.claims[gains]
+    levels = (review.claims["kind"] == "level") & (review.claims["unit"] == "percent")
+    return review.claims[(gains | levels) & (review.claims["theme"] == theme)]
 
 
 def test_every_gain_of_the_theme_is_a_row_and_nothing_else_is(figure, expected):
@@ -48,7 +51,8 @@ def test_every_gain_of_the_theme_is_a_row_and_nothing_else_is(figure, expected):
 
 
 def test_claims_of_different_bases_never_share_an_axis(figure, expected):
-    bases = expected.set_index("id")["basis"] + expected.set_index("id")["unit"]
+    indexed = expected.set_index("id")
+    bases = (indexed["basis"] + indexed["unit"]).where(indexed["kind"] == "gain", "level")
     for _, rows in figure.data.groupby("axis"):
         assert len(set(bases[rows["claim"]])) == 1
     for title, word in {"not stated": "unstated", "(absolute)": "absolute", "(relative)": "relative"}.items():
@@ -84,18 +88,20 @@ def test_text_is_text_and_says_value_and_bound(figure, expected):
 
 
 def test_a_mark_stands_at_its_value_and_is_hollow_where_no_baseline_is_named(review):
-    chosen = review.claims[review.claims["id"].isin(["panda-1", "panda-2", "kg-traces-1"])]
-    rows = chosen.assign(name="x", baseline_named=[review.baseline_named[claim] for claim in chosen["id"]])
+    chosen = review.claims[review.claims["id"].isin(["panda-2", "panda-3", "kg-traces-2"])]
+    rows = chosen.assign(
+        name="x", becomes="", baseline_named=[review.baseline_named[claim] for claim in chosen["id"]]
+    )
     panel = gains._Panel("Percent", "D", PALETTE["2"], list(rows.itertuples(index=False)))
     canvas = gains._draw([panel], narrow=False)
     marks = {line.get_url(): line for line in canvas.axes[0].lines if line.get_url()}
     assert {claim: list(mark.get_xdata()) for claim, mark in marks.items()} == {
-        "panda-1": [2.3],
-        "panda-2": [24.1],
-        "kg-traces-1": [1.6],
+        "panda-2": [2.3],
+        "panda-3": [24.1],
+        "kg-traces-2": [1.6],
     }
     hollow = {claim for claim, mark in marks.items() if mark.get_markerfacecolor() == PALETTE["surface"]}
-    assert hollow == {"kg-traces-1"}
+    assert hollow == {"kg-traces-2"}
 
 
 def test_the_theme_figure_names_the_papers_that_claim_nothing(review):
@@ -105,6 +111,17 @@ def test_the_theme_figure_names_the_papers_that_claim_nothing(review):
     assert sorted(silent) == sorted(set(papers) - {"exssnet"})
 
 
+def test_what_the_tables_make_of_a_gain_stands_below_it(review):
+    figure = figures.claimed_gains(review, "kg-and-llm")
+    said = figure.data.set_index("claim")["tables say"]
+    assert said["kg-traces-2"] == "confirmed, relative (shown): +1.4 points"
+    assert said["blp-6"] == "unresolved"
+    assert said["neurocomparatives-4"] == ""
+    for svg in (figure.wide, figure.narrow):
+        assert "confirmed, relative (shown): +1.4 points" in texts(svg)
+    assert "(tables: confirmed, relative (shown): +1.4 points)" in figure.alt
+
+
 def test_an_unknown_theme_is_refused(review):
     with pytest.raises(ValueError, match="unknown theme 'magic'; the themes are knowledge-distillation"):
         figures.claimed_gains(review, "magic")
@@ -112,8 +129,8 @@ def test_an_unknown_theme_is_refused(review):
 
 def test_a_claim_that_fits_no_axis_is_named(review):
     claims = review.claims.copy()
-    claims.loc[claims["id"] == "panda-1", "unit"] = "furlongs"
-    with pytest.raises(ValueError, match="no axis fits the claims panda-1"):
+    claims.loc[claims["id"] == "panda-2", "unit"] = "furlongs"
+    with pytest.raises(ValueError, match="no axis fits the claims panda-2"):
         figures.claimed_gains(dataclasses.replace(review, claims=claims))
 
 
@@ -164,7 +181,7 @@ HOSTILE = "<script>alert(1)</script> {claim}`x` $x$ \"'&amp; \u202eevil"
 
 def test_hostile_words_stay_words(review):
     claims = review.claims.copy()
-    first = claims["id"] == "panda-1"
+    first = claims["id"] == "panda-2"
     claims.loc[first, ["metric", "benchmark", "baseline"]] = HOSTILE
     figure = figures.claimed_gains(dataclasses.replace(review, claims=claims), "knowledge-distillation")
     page = figure.html()

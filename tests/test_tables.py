@@ -1,33 +1,32 @@
-"""Tables, counts, agreement and downloads."""
+"""Tables, counts and agreement."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import re
 
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from pybtex.database import parse_string
 
-from ktreview import annotation, export, query, tables
+from ktreview import annotation, query, tables
 from ktreview.numbers import role_by_rule, tokens
 
 
 def test_the_table_of_claims_quotes_every_claim_and_links_its_paper(review):
     page = BeautifulSoup(tables.claims(review).html(), "html.parser")
     rows = page.select("tbody tr")
-    assert len(rows) == len(review.claims)
-    for row, claim in zip(rows, review.claims.itertuples(), strict=True):
+    numeric = review.claims[review.claims["type"] == "quantitative"]
+    assert len(rows) == len(numeric)
+    for row, claim in zip(rows, numeric.itertuples(), strict=True):
         assert row.select_one("q").text == claim.quote.replace("\\%", "%")
         assert row.select_one("a")["data-paper"] == claim.paper
 
 
 def test_a_theme_s_table_holds_that_theme_alone(review):
     table = tables.claims(review, "kg-and-llm")
-    assert len(table.data) == (review.claims["theme"] == "kg-and-llm").sum()
+    numeric = review.claims["type"] == "quantitative"
+    assert len(table.data) == (numeric & (review.claims["theme"] == "kg-and-llm")).sum()
     gains = tables.claims(review, "kg-and-llm", kinds=["gain"])
     assert set(gains.data["is"].str[:4]) == {"gain"}
 
@@ -133,34 +132,3 @@ def test_the_two_passes_cover_every_paper_and_every_open_number(review):
         for token in tokens(abstract)
     )
     assert table.loc["role of a number", "items"] == open_numbers
-
-
-def test_downloads_hold_the_frames(review, tmp_path):
-    written = export.export(review, tmp_path / "data")
-    names = {path.name for path in written}
-    assert names == {
-        "papers.csv", "claims.csv", "numbers.csv", "results.csv", "verdicts.csv", "labs.csv",
-        "review.json", "references.bib",
-    }  # fmt: skip
-    for name in ("papers", "claims", "numbers"):
-        text = (tmp_path / "data" / f"{name}.csv").read_text(encoding="utf-8")
-        frame = pd.read_csv(io.StringIO(text), dtype={"arxiv": str, "date": str}, keep_default_na=False)
-        assert list(frame.columns) == list(review.frame(name).columns)
-        assert len(frame) == len(review.frame(name))
-    papers = pd.read_csv(tmp_path / "data" / "papers.csv", dtype=str, keep_default_na=False)
-    assert list(papers["arxiv"]) == list(review.papers["arxiv"])
-    whole = json.loads((tmp_path / "data" / "review.json").read_text(encoding="utf-8"))
-    assert [claim["quote"] for claim in whole["claims"]] == list(review.claims["quote"])
-    before = {path: path.stat().st_mtime_ns for path in written}
-    export.export(review, tmp_path / "data")
-    assert {path: path.stat().st_mtime_ns for path in written} == before
-
-
-def test_the_bibliography_has_one_entry_a_paper_with_its_authors(review):
-    entries = parse_string(export.bibliography(review), "bibtex").entries
-    assert list(entries) == list(review.records)
-    for key, record in review.records.items():
-        people = entries[key].persons["author"]
-        assert len(people) == len(record.authors)
-        assert str(people[0].last_names[-1]) in record.authors[0]
-        assert record.title in entries[key].fields["title"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ktreview import chapters, export, wording
 from ktreview.records import Fault
-from ktreview.review import DATA, Review, ReviewError, load_review, read_review
+from ktreview.review import DATA, Review, ReviewError, load_review, read_review, rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,9 +90,11 @@ def _check(options: argparse.Namespace) -> int:
         _print_faults(faults)
     if review is not None:
         _print_gaps(review)
+        _print_unresolved(review)
         unaccounted = sum("is unaccounted for" in fault.message for fault in faults)
         print(
-            f"{len(review.papers)} papers, {len(review.claims)} claims, {len(review.numbers)} numbers, "
+            f"{len(review.papers)} papers, {len(review.claims)} claims, {len(review.results)} results, "
+            f"{len(review.verdicts)} verdicts, {len(review.numbers)} numbers, "
             f"{unaccounted} unaccounted, {wording.counted(len(faults), 'fault')}"
         )
     return 1 if faults else 0
@@ -119,6 +121,18 @@ def _print_gaps(review: Review) -> None:
         if len(keys):
             print(f"{gap:<20}{len(keys):<8}{', '.join(keys)}")
     print()
+
+
+def _print_unresolved(review: Review) -> None:
+    """Print the claims whose verdict is still open."""
+    still = review.verdicts[
+        (review.verdicts["finding"] == "unresolved") | (review.verdicts["basis"] == "unresolved")
+    ]
+    if len(still):
+        print(f"{'unresolved':<26}why, and what would resolve it")
+        for row in rows(still):
+            print(f"{row.claim:<26}{row.why}")
+        print()
 
 
 def _export(options: argparse.Namespace) -> int:

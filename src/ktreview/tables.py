@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 
 from ktreview import annotation, markup, wording
-from ktreview.review import Review, rows
+from ktreview.dictionary import as_frame, read_dictionary
+from ktreview.review import COLUMNS, Review, rows
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,34 @@ def claims(
     )
 
 
-def agreement(review: Review) -> Table:  # noqa: ARG001 - all tables are called alike
+def papers(review: Review) -> Table:
+    """List all papers with theme, kind, year, claims, results and verdicts.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Table
+        One row a paper, in the order of the corpus.
+    """
+    counts = {name: review.frame(name)["paper"].value_counts() for name in ("claims", "results", "verdicts")}
+    data = pd.DataFrame(
+        {
+            "paper": markup.paper_anchor(review, key, wording.short_name(record)),
+            "title": record.title,
+            "theme": review.themes[record.theme].title,
+            "kind": record.kind.replace("-", " "),
+            "year": record.date[:4],
+            **{name: int(count.get(key, 0)) for name, count in counts.items()},
+        }
+        for key, record in review.records.items()
+    )
+    return Table("papers", "All papers", data, markup=("paper",))
+
+
+def agreement(review: Review) -> Table:
     """Show how far the two annotation passes agree.
 
     Parameters
@@ -97,7 +126,8 @@ def agreement(review: Review) -> Table:  # noqa: ARG001 - all tables are called 
     Table
         One row a field: items, agreed, share in percent and Cohen's kappa.
     """
-    data = annotation.agreement()
+    abstracts = dict(zip(review.papers["key"], review.papers["abstract"], strict=True))
+    data = pd.concat([annotation.agreement(), annotation.qualitative_agreement(abstracts)], ignore_index=True)
     shown = pd.DataFrame(
         {
             "field": data["field"],
@@ -162,7 +192,7 @@ def flow(review: Review) -> Table:
         ("papers on the page dump", len(review.papers)),
         ("recorded, with bibliography and theme", len(review.records)),
         ("number tokens in their abstracts, each accounted for", len(review.numbers)),
-        ("results claimed with a number", len(review.claims)),
+        ("results claimed with a number", int((review.claims["type"] == "quantitative").sum())),
         ("gains over something", len(gains)),
         ("gains over a named baseline", sum(review.baseline_named[claim] for claim in gains["id"])),
         ("gains whose basis the abstract fixes", int((gains["basis"] != "unstated").sum())),
@@ -184,10 +214,49 @@ class _Flow(Table):
         )
 
 
+def dictionary(review: Review, frame: str | None = None) -> Table:  # noqa: ARG001 - called like all tables
+    """Say what the columns of the data mean.
+
+    Parameters
+    ----------
+    review : Review
+    frame : str, optional
+        Only the columns of this frame.
+
+    Returns
+    -------
+    Table
+        One row a column, in the order of the data.
+    """
+    facts = as_frame().query("column != ''")
+    title = "Every column of the data"
+    if frame is not None:
+        facts = facts[facts["frame"] == frame]
+        title = f"{frame}: {read_dictionary().frames[frame].meaning}"
+    data = pd.DataFrame(
+        {
+            "frame": row.frame,
+            "column": row.column,
+            "values": row.type
+            + (f", {row.unit}" if row.unit else "")
+            + (f": {row.vocabulary}" if row.vocabulary else ""),
+            "meaning": row.meaning,
+            "empty if": row.empty,
+        }
+        for row in rows(facts)
+    )
+    if frame is not None:
+        data = data.drop(columns="frame")
+    return Table(f"dictionary-{frame or 'all'}", title, data)
+
+
 #: The tables that a page can show by name.
 BY_NAME: dict[str, Callable[..., Table]] = {
     "agreement": agreement,
     "claims": claims,
     "code-availability": code_availability,
+    "dictionary": dictionary,
+    **{f"dictionary-{name}": partial(dictionary, frame=name) for name in COLUMNS},
     "flow": flow,
+    "papers": papers,
 }

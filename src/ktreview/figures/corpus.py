@@ -208,11 +208,12 @@ def steps_stated(review: Review) -> pd.DataFrame:
     clear = gains.assign(
         clear=[row.basis != "unstated" and review.baseline_named[row.id] for row in rows(gains)]
     )
+    numeric = review.claims["type"] == "quantitative"
     all_clear = clear.groupby("paper")["clear"].all()
     counted = [
         ("abstracts in the corpus", len(review.papers)),
         ("hold a number, digits or words", review.numbers["paper"].nunique()),
-        ("claim a result with a number", review.claims["paper"].nunique()),
+        ("claim a result with a number", review.claims.loc[numeric, "paper"].nunique()),
         ("claim a gain with a number", gains["paper"].nunique()),
         ("say of every gain over what and of what", int(all_clear.sum())),
     ]

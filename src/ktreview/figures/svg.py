@@ -80,11 +80,14 @@ class Link:
         The paper's key; the book replaces `href` by the paper's place in it.
     tooltip : str
         One line of plain text.
+    claim : str
+        A claim's id, where the mark leads to its words; else empty.
     """
 
     href: str
     paper: str
     tooltip: str
+    claim: str = ""
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,8 @@ def _link(anchor: ET.Element, links: Mapping[str, Link]) -> None:
     anchor.attrib.pop("target", None)
     anchor.set("href", link.href)
     anchor.set("data-paper", link.paper)
+    if link.claim:
+        anchor.set("data-claim", link.claim)
     if not any(element.tag == f"{{{_SVG}}}text" for element in anchor.iter()):
         anchor.set("aria-label", link.tooltip)
     title = ET.Element(f"{{{_SVG}}}title")
