@@ -1,4 +1,4 @@
-"""What a record may say: one YAML file a paper, one file of themes.
+"""What a record may say: one YAML file a paper, one a lab, one file of themes.
 
 The models are the only place where a field, a vocabulary or a rule about one record stands. Rules
 that need the abstract as well are in `ktreview.evidence`.
@@ -221,6 +221,97 @@ class Paper(Record):
         return self
 
 
+class Compared(Record):
+    """Two arms that a lab sets side by side, and on which side the claim expects the method.
+
+    `better` is the direction that the claim says, which for a claim such as "covers fewer modes" is
+    ``lower``.
+    """
+
+    question: Line
+    regime: Slug = "main"
+    metric: Line
+    better: Literal["higher", "lower"]
+    baseline: Line
+    method: Line
+
+
+class Lab(Record):
+    """What a lab declares before it runs: `data/labs/<lab>.yaml`.
+
+    Attributes
+    ----------
+    paper, claim
+        Whose mechanism it is, and the exact words of the claim it bears on, where there is one.
+    question, regime, metric, better, baseline, method
+        The headline comparison, the one that the verdict speaks of; as in `Compared`.
+    control
+        The arm that drops the ingredient under test and keeps its cost; `no_control` says why there is
+        none.
+    arms, regimes
+        What each is, by name. The only regime of a lab that names none is ``main``.
+    data
+        What it runs on, in words; synthetic data say so and why.
+    mechanism
+        The functions of the lab's module that readers should see.
+    equation, source
+        The mechanism in LaTeX; what was followed and where the lab departs from it.
+    also
+        Further comparisons. They inform, and the verdict doesn't rest on them.
+    shows_not
+        What the lab does not show: scale, data, simplifications.
+    budget
+        CPU seconds for one seed set.
+    """
+
+    paper: Slug
+    question: Line
+    claim: Annotated[str, Field(min_length=1)] | None = None
+    regime: Slug = "main"
+    metric: Line
+    better: Literal["higher", "lower"]
+    baseline: Line
+    method: Line
+    control: Line | None = None
+    no_control: Line | None = None
+    arms: dict[str, Line] = Field(min_length=2)
+    regimes: dict[Slug, Line] = {}
+    data: Line
+    mechanism: list[str] = Field(min_length=1)
+    equation: Line
+    source: Line
+    also: list[Compared] = []
+    shows_not: Line
+    budget: float = 15
+
+    def comparisons(self) -> list[Compared]:
+        """Return all comparisons, the headline first."""
+        headline = Compared(
+            question=self.question,
+            regime=self.regime,
+            metric=self.metric,
+            better=self.better,
+            baseline=self.baseline,
+            method=self.method,
+        )
+        return [headline, *self.also]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if (self.control is None) == (self.no_control is None):
+            raise ValueError("name a control arm, or say in no_control why there is none: one of the two")
+        named = [arm for compared in self.comparisons() for arm in (compared.baseline, compared.method)]
+        named.append(self.control or self.method)
+        if unknown := [arm for arm in named if arm not in self.arms]:
+            raise ValueError(f"{unknown[0]!r} is not among the arms: describe it there")
+        known = self.regimes or {"main": ""}
+        if unknown := [c.regime for c in self.comparisons() if c.regime not in known]:
+            raise ValueError(f"{unknown[0]!r} is not among the regimes: describe it there")
+        if any(compared.baseline == compared.method for compared in self.comparisons()):
+            raise ValueError("a comparison has one arm twice: name two")
+        return self
+
+
 def _repeated(names: list[str]) -> str:
     return next(name for name in names if names.count(name) > 1)
 
@@ -350,6 +441,7 @@ def _field_names(model: type[Record], loc: tuple[int | str, ...]) -> Iterator[st
         "verdicts": Verdict,
         "numbers": Number,
         "code": Code,
+        "also": Compared,
     }
     owner = next((parts[part] for part in loc if part in parts), model)
     for name, field in owner.model_fields.items():

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from ktreview import daily_papers, evidence
-from ktreview.records import Fault, Paper, QualitativeClaim, Result, Theme, read_yaml, validate
+from ktreview.labs import stats
+from ktreview.records import Compared, Fault, Lab, Paper, QualitativeClaim, Result, Theme, read_yaml, validate
 
 #: The review's own records, as installed with the package.
 DATA = Path(__file__).parent / "data"
@@ -39,8 +40,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "lab_runs": tuple("lab paper regime arm seed metric value".split()),
 }
 
+#: The columns of a file of what a lab measured: one row a regime, arm, seed and metric.
+MEASURED = ("regime", "arm", "seed", "metric", "value")
+#: The seeds that decide about a lab's claim, and the ones that must agree.
+SEEDS, REPLICATION = tuple(range(8)), tuple(range(200, 208))
 
-_MEASURED = ("baseline_value", "method_value", "gain_points", "gain_relative")
+_RESULT_NUMBERS = ("baseline_value", "method_value", "gain_points", "gain_relative")
+_LAB_NUMBERS = tuple(
+    "baseline_mean method_mean effect low high p dz rep_effect rep_low rep_high seconds".split()
+)
 
 
 class ReviewError(ValueError):
@@ -66,6 +74,9 @@ class Review:
         By key, in the order of the dumps.
     baseline_named : dict of str to bool
         By claim id: whether the claim's baseline has a proper name or is a fully described system.
+    declared : dict of str to Lab
+        What each lab declares, by its name, in the order of the papers. Labs that have not run yet are
+        here and not in the frames.
     papers, claims, numbers, results, verdicts, labs, lab_runs : pandas.DataFrame
         With the columns of `COLUMNS`. Offsets (`start`, `end`) count characters of the abstract;
         `also` and `authors` are joined by ``"; "``; `date` is ``YYYY-MM`` or ``YYYY-MM-DD``.
@@ -79,6 +90,7 @@ class Review:
     numbers: pd.DataFrame
     results: pd.DataFrame = field(default_factory=lambda: _frame("results", []))
     verdicts: pd.DataFrame = field(default_factory=lambda: _frame("verdicts", []))
+    declared: dict[str, Lab] = field(default_factory=dict)
     labs: pd.DataFrame = field(default_factory=lambda: _frame("labs", []))
     lab_runs: pd.DataFrame = field(default_factory=lambda: _frame("lab_runs", []))
 
@@ -98,10 +110,31 @@ class Review:
     @cached_property
     def _paper_digests(self) -> dict[str, str]:
         abstracts = dict(zip(self.papers["key"], self.papers["abstract"], strict=True))
+        runs = {lab: own.to_csv(index=False) for lab, own in self.lab_runs.groupby("lab")}
         return {
-            key: digest([record.model_dump(by_alias=True), abstracts[key]])
+            key: digest(
+                [
+                    record.model_dump(by_alias=True),
+                    abstracts[key],
+                    *(
+                        [lab.model_dump(), runs.get(name, "")]
+                        for name, lab in self.declared.items()
+                        if lab.paper == key
+                    ),
+                ]
+            )
             for key, record in self.records.items()
         }
+
+    def compared(self, lab: str) -> list[tuple[Compared, stats.Comparison, stats.Comparison, stats.Outcome]]:
+        """Return a lab's comparisons, the headline first, each with both seed sets and what they mean.
+
+        Parameters
+        ----------
+        lab : str
+            The name of a lab that has run.
+        """
+        return compare(self.declared[lab], self.lab_runs[self.lab_runs["lab"] == lab])
 
     def digest(self, theme: str | None = None) -> str:
         """Return a digest of the records and abstracts that a chapter rests on.
@@ -200,7 +233,91 @@ def read_review(root: Path | str = DATA) -> tuple[Review | None, list[Fault]]:
                     "Write one file papers/<key>.yaml.",
                 )
             )
-    return _assemble(themes, dict(sorted(joined.items(), key=lambda item: item[1].n))), faults
+    labs, measured, lab_faults = _read_labs(root, joined, owners)
+    faults += lab_faults
+    return _assemble(themes, dict(sorted(joined.items(), key=lambda item: item[1].n)), labs, measured), faults
+
+
+def _read_labs(
+    root: Path, joined: Mapping[str, _Joined], owners: Mapping[str, str]
+) -> tuple[dict[str, Lab], dict[str, pd.DataFrame], list[Fault]]:
+    """Read what labs declare and, where they have run, what they measured."""
+    labs: dict[str, Lab] = {}
+    measured: dict[str, pd.DataFrame] = {}
+    faults: list[Fault] = []
+    known = {Path(name).stem for name in owners.values()}
+    for path in sorted((root / "labs").glob("*.yaml")):
+        name = f"labs/{path.name}"
+        content, problems = read_yaml(path, name)
+        lab, more = validate(Lab, content, name) if not problems else (None, [])
+        faults += problems + more
+        if lab is None:
+            continue
+        if lab.paper not in known:
+            faults.append(Fault(name, "paper", f"{lab.paper!r} is no record. Name a file of papers/."))
+        if lab.paper not in joined:
+            continue
+        if lab.claim and lab.claim not in {claim.quote for claim in joined[lab.paper].paper.claims}:
+            message = f"{lab.claim!r} is no claim's quote in papers/{lab.paper}.yaml. Copy one exactly."
+            faults.append(Fault(name, "claim", message))
+            continue
+        labs[path.stem] = lab
+        if (runs := path.with_suffix(".csv")).is_file():
+            frame, problems = _read_runs(runs, lab)
+            faults += problems
+            if not problems:
+                measured[path.stem] = frame
+    for path in sorted((root / "labs").glob("*.csv")):
+        if not path.with_suffix(".yaml").is_file():
+            message = "belongs to no lab. Declare it in a .yaml file beside it, or remove the file."
+            faults.append(Fault(f"labs/{path.name}", "", message))
+    order = {lab: joined[own.paper].n for lab, own in labs.items()}
+    return dict(sorted(labs.items(), key=lambda item: order[item[0]])), measured, faults
+
+
+def _read_runs(path: Path, lab: Lab) -> tuple[pd.DataFrame, list[Fault]]:
+    name = f"labs/{path.name}"
+    again = f"Run `ktreview lab run {path.stem} --save`."
+    try:
+        frame = pd.read_csv(path, keep_default_na=False, na_values={"value": [""]})
+    except (OSError, ValueError) as error:
+        return pd.DataFrame(), [Fault(name, "", f"can't be read ({error}). {again}")]
+    if tuple(frame.columns) != MEASURED:
+        return frame, [Fault(name, "", f"has other columns than {', '.join(MEASURED)}. {again}")]
+    for compared in lab.comparisons():
+        for arm in (compared.baseline, compared.method):
+            if not {*SEEDS, *REPLICATION} <= set(values(frame, compared, arm).index):
+                what = f"{compared.metric} of {arm} in the regime {compared.regime}"
+                return frame, [Fault(name, "", f"lacks {what} for some seeds. {again}")]
+    return frame, []
+
+
+def values(runs: pd.DataFrame, compared: Compared, arm: str) -> pd.Series[float]:
+    """Return what an arm measured under a comparison's metric and regime, by seed."""
+    chosen = (runs["arm"] == arm) & (runs["regime"] == compared.regime) & (runs["metric"] == compared.metric)
+    return runs[chosen].set_index("seed")["value"]
+
+
+def compare(
+    lab: Lab, runs: pd.DataFrame
+) -> list[tuple[Compared, stats.Comparison, stats.Comparison, stats.Outcome]]:
+    """Compare a lab's arms as it declares, from what it measured on both seed sets.
+
+    Parameters
+    ----------
+    lab : Lab
+    runs : pandas.DataFrame
+        With the columns `MEASURED`.
+    """
+    found = []
+    for compared in lab.comparisons():
+        baseline, method = (values(runs, compared, arm) for arm in (compared.baseline, compared.method))
+        first, second = (
+            stats.compare(baseline[list(seeds)].to_numpy(), method[list(seeds)].to_numpy(), compared.better)
+            for seeds in (SEEDS, REPLICATION)
+        )
+        found.append((compared, first, second, stats.outcome(first, second, compared.better)))
+    return found
 
 
 def _read_record(
@@ -314,13 +431,19 @@ def _misfits(
     return faults
 
 
-def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
+def _assemble(
+    themes: dict[str, Theme],
+    found: dict[str, _Joined],
+    declared: dict[str, Lab],
+    measured: dict[str, pd.DataFrame],
+) -> Review:
     papers: list[dict[str, Any]] = []
     claims: list[dict[str, Any]] = []
     numbers: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     verdicts: list[dict[str, Any]] = []
     named: dict[str, bool] = {}
+    quotes: dict[tuple[str, str], str] = {}
     for key, joined in found.items():
         papers.append(_paper_row(key, joined))
         spans = joined.checked.spans
@@ -328,6 +451,7 @@ def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
         ids = {i: f"{key}-{position}" for position, i in enumerate(order, start=1)}
         claims += (_claim_row(key, ids[i], joined.paper, i, spans[i]) for i in order)
         quoted = {joined.paper.claims[i].quote: ids[i] for i in order}
+        quotes |= {(key, quote): claim for quote, claim in quoted.items()}
         results += (_result_row(key, joined.paper, result) for result in joined.paper.results)
         verdicts += (
             verdict.model_dump(exclude={"results"}) | {"paper": key, "claim": quoted[verdict.claim]}
@@ -352,8 +476,18 @@ def _assemble(themes: dict[str, Theme], found: dict[str, _Joined]) -> Review:
         _frame("papers", papers),
         _frame("claims", claims).astype({"value": float, "value_high": float, "hedged": "boolean"}),
         _frame("numbers", numbers),
-        _frame("results", results).astype(dict.fromkeys(_MEASURED, float)),
+        _frame("results", results).astype(dict.fromkeys(_RESULT_NUMBERS, float)),
         _frame("verdicts", verdicts).fillna({"basis": "", "strength": ""}),
+        declared,
+        _frame(
+            "labs",
+            [
+                _lab_row(name, lab, found[lab.paper].paper.theme, quotes, measured[name])
+                for name, lab in declared.items()
+                if name in measured
+            ],
+        ).astype(dict.fromkeys(_LAB_NUMBERS, float)),
+        _lab_runs(declared, measured),
     )
 
 
@@ -399,6 +533,40 @@ def _result_row(key: str, paper: Paper, result: Result) -> dict[str, Any]:
         "gain_points": points,
         "gain_relative": relative,
     }
+
+
+def _lab_row(
+    name: str, lab: Lab, theme: str, quotes: Mapping[tuple[str, str], str], runs: pd.DataFrame
+) -> dict[str, Any]:
+    _, first, second, outcome = compare(lab, runs)[0]
+    return asdict(first) | {
+        "lab": name,
+        "paper": lab.paper,
+        "theme": theme,
+        "question": lab.question,
+        "claim": quotes[lab.paper, lab.claim] if lab.claim else "",
+        "metric": lab.metric,
+        "better": lab.better,
+        "baseline": lab.baseline,
+        "method": lab.method,
+        "control": lab.control or "",
+        "rep_effect": second.effect,
+        "rep_low": second.low,
+        "rep_high": second.high,
+        "verdict": outcome,
+        "seconds": float(runs.loc[runs["metric"] == "seconds", "value"].sum()),
+    }
+
+
+def _lab_runs(declared: Mapping[str, Lab], measured: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put the measurements of all labs below each other; times are no measurements of an arm."""
+    frames = [
+        measured[name][measured[name]["arm"] != ""].assign(lab=name, paper=lab.paper)
+        for name, lab in declared.items()
+        if name in measured
+    ]
+    empty = _frame("lab_runs", [])
+    return pd.concat(frames, ignore_index=True)[list(empty.columns)] if frames else empty
 
 
 def gains(result: Result) -> tuple[float | None, float | None]:

@@ -1,0 +1,244 @@
+"""Run labs: both seed sets, cached by content, side by side.
+
+Importing this needs nothing but the records; a lab's module is imported as it runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import pandas as pd
+from tqdm import tqdm
+
+from ktreview.records import Lab
+from ktreview.review import MEASURED, REPLICATION, SEEDS, Review
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: What a lab may import whose version changes what it measures.
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "networkx")
+#: Values are kept to this many significant digits, more than are ever shown.
+_DIGITS = 8
+
+
+class LabError(RuntimeError):
+    """A lab can't run, or did not do what it declares; the message says what to do."""
+
+
+@dataclass
+class Scores:
+    """What a lab measured, to be filled by its ``run``.
+
+    Attributes
+    ----------
+    rows : list
+        Regime, arm, metric and one value a seed.
+    """
+
+    rows: list[tuple[str, str, str, Any]] = field(default_factory=list)
+
+    def add(self, metric: str, values: Mapping[str, Tensor], regime: str = "main") -> None:
+        """Note one metric of several arms: values of shape (S,) by the arm's name."""
+        self.rows += [(regime, arm, metric, own) for arm, own in values.items()]
+
+
+def module(lab: str, theme: str) -> str:
+    """Return the name of a lab's module."""
+    return f"ktreview.labs.{theme}.{lab}".replace("-", "_")
+
+
+def digest(lab: str, theme: str) -> str:
+    """Return a digest of all that a lab's values depend on: its source, the harness and the versions."""
+    folder = Path(__file__).parent
+    own = folder / Path(*module(lab, theme).split(".")[2:]).with_suffix(".py")
+    if not own.is_file():
+        raise LabError(f"the lab {lab} has no module {own.name} in labs/{own.parent.name}: write it")
+    parts = [path.read_bytes() for path in (*sorted(folder.glob("*.py")), *_imported(own))]
+    parts += [f"{name} {_version(name)}".encode() for name in _PACKAGES]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _imported(own: Path) -> list[Path]:
+    """Return a lab's module and the modules of other labs that it imports."""
+    found = [own]
+    for path in found:
+        for name in re.findall(
+            r"^from ktreview\.labs\.(\w+\.\w+) import", path.read_text("utf-8"), re.MULTILINE
+        ):
+            other = own.parents[1] / Path(*name.split(".")).with_suffix(".py")
+            if other not in found:
+                found.append(other)
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package).partition("+")[0]  # a local build of a version measures the same
+    except PackageNotFoundError:
+        return "none"
+
+
+@contextlib.contextmanager
+def settings() -> Iterator[None]:
+    """Compute in double precision on one thread, and leave torch as it was.
+
+    On a GPU where there is one and ``KTREVIEW_DEVICE`` does not say otherwise.
+    """
+    if find_spec("torch") is None:
+        raise LabError("labs need torch: run `make labs`, or pip install -r requirements-labs.txt")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch  # noqa: PLC0415 - reading results needs no torch
+
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    fallback = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with torch.device(os.environ.get("KTREVIEW_DEVICE", fallback)):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+        torch.use_deterministic_algorithms(False)
+
+
+def run(lab: str, declared: Lab, theme: str, seeds: Sequence[int]) -> pd.DataFrame:
+    """Run a lab on some seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `MEASURED`, one row a regime, arm, seed and metric, and the CPU seconds it took as the
+        metric ``seconds`` of no arm.
+
+    Raises
+    ------
+    LabError
+        If torch is missing, or the lab measured other arms or regimes than it declares.
+    """
+    with settings():
+        code = importlib.import_module(module(lab, theme))
+        begin = time.process_time()
+        scores: Scores = code.run(tuple(seeds))
+        seconds = time.process_time() - begin
+    rows = []
+    for regime, arm, metric, values in scores.rows:
+        found = [float(f"{value:.{_DIGITS}g}") for value in values.tolist()]
+        if len(found) != len(seeds):
+            raise LabError(f"{lab}: {metric} of {arm} has {len(found)} values for {len(seeds)} seeds")
+        rows += [(regime, arm, seed, metric, value) for seed, value in zip(seeds, found, strict=True)]
+    _check(lab, declared, pd.DataFrame(rows, columns=list(MEASURED)))
+    return pd.DataFrame([*rows, ("", "", seeds[0], "seconds", round(seconds, 1))], columns=list(MEASURED))
+
+
+def _check(lab: str, declared: Lab, frame: pd.DataFrame) -> None:
+    if frame["value"].isna().any():
+        bad = frame[frame["value"].isna()].iloc[0]
+        raise LabError(f"{lab}: {bad['metric']} of {bad['arm']} is no number for seed {bad['seed']}")
+    if set(frame["arm"]) != set(declared.arms):
+        odd = sorted(set(frame["arm"]) ^ set(declared.arms))
+        raise LabError(f"{lab}: arms declared and arms measured differ in {', '.join(odd)}")
+    for compared in declared.comparisons():
+        for arm in (compared.baseline, compared.method):
+            chosen = (frame["regime"] == compared.regime) & (frame["metric"] == compared.metric)
+            if frame[chosen & (frame["arm"] == arm)].empty:
+                raise LabError(
+                    f"{lab}: nothing measured {compared.metric} of {arm} in the regime {compared.regime}"
+                )
+
+
+def measure(
+    lab: str, declared: Lab, theme: str, seeds: Sequence[int] | None = None, cache: Path | None = None
+) -> pd.DataFrame:
+    """Run a lab on both seed sets, or on the seeds given; take from the cache what has not changed.
+
+    Parameters
+    ----------
+    lab : str
+    declared : Lab
+    theme : str
+        Of its paper.
+    seeds : sequence of int, optional
+    cache : Path, optional
+        A folder; nothing is cached if left out.
+    """
+    sets = [SEEDS, REPLICATION] if seeds is None else [tuple(seeds)]
+    key = digest(lab, theme)
+    memory = joblib.Memory(cache, verbose=0)
+    frames: list[pd.DataFrame] = [memory.cache(_run)(lab, declared, theme, own, key) for own in sets]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _run(lab: str, declared: Lab, theme: str, seeds: tuple[int, ...], key: str) -> pd.DataFrame:  # noqa: ARG001
+    """Run a lab; `key` stands for its source, so that the cache knows one version from another."""
+    return run(lab, declared, theme, seeds)
+
+
+def measure_all(
+    review: Review,
+    labs: Sequence[str],
+    *,
+    jobs: int = 2,
+    engine: str = "joblib",
+    seeds: Sequence[int] | None = None,
+    cache: Path | None = None,
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Run labs side by side, with a progress bar; yield each with what it measured, as they finish.
+
+    Parameters
+    ----------
+    review : Review
+    labs : sequence of str
+    jobs : int, optional
+        Processes of this machine.
+    engine : {'joblib', 'dask'}, optional
+        ``dask`` hands the labs to the cluster at the address ``DASK_SCHEDULER_ADDRESS``, or to a local
+        one of `jobs` workers.
+    seeds, cache : optional
+        As `measure` takes them.
+    """
+    tasks = []
+    for lab in labs:
+        declared = review.declared[lab]
+        tasks.append((lab, declared, review.records[declared.paper].theme, seeds, cache))
+    with _workers(engine, jobs) as results:
+        done = results(tasks)
+        yield from tqdm(done, total=len(tasks), desc="labs", unit="lab", disable=len(tasks) < 2)
+
+
+def _named(lab: str, *arguments: Any) -> tuple[str, pd.DataFrame]:
+    return lab, measure(lab, *arguments)
+
+
+@contextlib.contextmanager
+def _workers(engine: str, jobs: int) -> Iterator[Any]:
+    """Give a function from tasks to results in the order in which they finish."""
+    if engine == "dask":
+        try:
+            from distributed import Client, as_completed  # noqa: PLC0415 - an engine of choice
+        except ImportError as error:
+            raise LabError("the engine dask needs `pip install distributed`, or choose joblib") from error
+        address = os.environ.get("DASK_SCHEDULER_ADDRESS")
+        options = {} if address else {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+        with Client(address, **options) as client:
+            yield lambda tasks: (
+                future.result()
+                for future in as_completed([client.submit(_named, *task, pure=False) for task in tasks])
+            )
+        return
+    work = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    yield lambda tasks: work(joblib.delayed(_named)(*task) for task in tasks)

@@ -1,0 +1,214 @@
+"""Train many small networks as rows of one population.
+
+A population is a dict of parameter tensors with a leading dimension P: a row is one network, of one
+seed under one setting of one arm. All rows see their own data and learning rate and never mix, so a
+row equals the network trained alone, and P networks cost little more than one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+Params = dict[str, Tensor]
+Setting = Mapping[str, float]
+
+
+class Population:
+    """Networks of one shape, one a seed, callable on all rows at once.
+
+    Parameters
+    ----------
+    make : callable
+        Builds one network; called once a seed, after seeding torch with it.
+    seeds : sequence of int
+
+    Attributes
+    ----------
+    params : dict of str to Tensor
+        The initial parameters, each of shape (S, ...). `Grid.spread` repeats them over settings.
+    """
+
+    def __init__(self, make: Callable[[], nn.Module], seeds: Sequence[int]) -> None:
+        modules = []
+        for seed in seeds:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                modules.append(make())
+        self._module = modules[0]
+        stacked, _ = stack_module_state(modules)
+        self.params: Params = {name: value.detach() for name, value in stacked.items()}
+
+    def __call__(self, params: Params, *inputs: Tensor) -> Tensor:
+        """Apply row p of the parameters to row p of every input, of shape (P, ...)."""
+
+        def one(own: Params, *arguments: Tensor) -> Tensor:
+            output: Tensor = functional_call(self._module, own, arguments)
+            return output
+
+        output: Tensor = vmap(one)(params, *inputs)
+        return output
+
+
+def mlp(*sizes: int, bias: bool = True) -> nn.Sequential:
+    """Return a network of linear layers with ReLU between them; `sizes` from input to output."""
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(sizes):
+        layers += [nn.Linear(before, after, bias=bias), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Grid:
+    """The rows of a population: arms by settings by seeds, in this order.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    arms : mapping of str to sequence of mappings
+        The settings among which each arm chooses by validation.
+    untuned : sequence of str, optional
+        Arms that lack the knob which the others tune; all other arms must try equally many different
+        settings.
+
+    Raises
+    ------
+    ValueError
+        If arms try different numbers of settings.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], arms: Mapping[str, Sequence[Setting]], untuned: Sequence[str] = ()
+    ) -> None:
+        budgets = {
+            arm: len({tuple(sorted(setting.items())) for setting in settings})
+            for arm, settings in arms.items()
+            if arm not in untuned
+        }
+        if len(set(budgets.values())) > 1:
+            raise ValueError(f"arms must try equally many different settings, not {budgets}")
+        self.seeds = list(seeds)
+        self.settings = [(arm, dict(setting)) for arm, settings in arms.items() for setting in settings]
+        self.arms = list(arms)
+
+    def __len__(self) -> int:
+        return len(self.settings) * len(self.seeds)
+
+    def __getitem__(self, knob: str) -> Tensor:
+        """Return a knob of every row, shape (P,); 0 where an arm does not have it."""
+        values = [setting.get(knob, 0.0) for _, setting in self.settings]
+        return torch.tensor(values, dtype=torch.get_default_dtype()).repeat_interleave(len(self.seeds))
+
+    def on(self, *arms: str) -> Tensor:
+        """Return which rows belong to the arms, as 0 or 1, shape (P,)."""
+        member = [float(arm in arms) for arm, _ in self.settings]
+        return torch.tensor(member, dtype=torch.get_default_dtype()).repeat_interleave(len(self.seeds))
+
+    def spread(self, own: Tensor) -> Tensor:
+        """Repeat what each seed has, shape (S, ...), for all rows, shape (P, ...)."""
+        return own.repeat(len(self.settings), *[1] * (own.dim() - 1))
+
+    def population(self, own: Params) -> Params:
+        """Repeat the parameters of each seed for all rows, so that arms start alike."""
+        return {name: self.spread(value) for name, value in own.items()}
+
+    def choose(self, validation: Tensor, better: str = "higher") -> dict[str, int]:
+        """Choose a setting for each arm by its mean validation score over the seeds.
+
+        Parameters
+        ----------
+        validation : Tensor, shape (P,)
+        better : {'higher', 'lower'}
+
+        Returns
+        -------
+        dict of str to int
+            The setting's place in `settings`.
+        """
+        means = validation.reshape(len(self.settings), -1).mean(dim=1) * (1 if better == "higher" else -1)
+        places = {arm: [g for g, (own, _) in enumerate(self.settings) if own == arm] for arm in self.arms}
+        return {arm: max(own, key=lambda g: float(means[g])) for arm, own in places.items()}
+
+    def of(self, values: Tensor, chosen: Mapping[str, int]) -> dict[str, Tensor]:
+        """Return each arm's values under its chosen setting, shape (S, ...), from values of all rows."""
+        by_setting = values.reshape(len(self.settings), len(self.seeds), *values.shape[1:])
+        return {arm: by_setting[g] for arm, g in chosen.items()}
+
+
+def fit(
+    params: Params,
+    loss: Callable[[Params, int], Tensor],
+    *,
+    steps: int,
+    lr: float | Tensor,
+    optimiser: str = "adam",
+    decay: float = 1e-4,
+    constrain: Callable[[Params, int], Params] | None = None,
+) -> Params:
+    """Minimise every row's own loss and return the trained parameters.
+
+    Parameters
+    ----------
+    params : dict of str to Tensor
+        Each of shape (P, ...); left as they are.
+    loss : callable
+        From parameters and step to a Tensor of shape (P,).
+    steps : int
+    lr : float or Tensor of shape (P,)
+        Falls to 0 along a cosine.
+    optimiser : {'adam', 'sgd'}
+        Adam with decoupled weight decay, or plain gradient descent. Use the latter where gradients are
+        projected: Adam's rescaling leaves the subspace.
+    decay : float
+        Weight decay of Adam, times the learning rate.
+    constrain : callable, optional
+        From gradients and step to the gradients that are followed: a mask or a projection.
+
+    Raises
+    ------
+    ValueError
+        If the loss is not one value a row, as happens when shapes broadcast unseen.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2.
+    """
+    params = {name: value.detach().clone().requires_grad_() for name, value in params.items()}
+    rows = len(next(iter(params.values())))
+    rate = torch.as_tensor(lr, dtype=torch.get_default_dtype()).expand(rows)
+    first = {name: torch.zeros_like(value) for name, value in params.items()}
+    second = {name: torch.zeros_like(value) for name, value in params.items()}
+    for step in range(steps):
+        values = loss(params, step)
+        if values.shape != (rows,):
+            raise ValueError(
+                f"the loss has shape {tuple(values.shape)}; it must be one value a row, ({rows},)"
+            )
+        found = torch.autograd.grad(values.sum(), list(params.values()), allow_unused=True)
+        grads = {
+            name: torch.zeros_like(value) if grad is None else grad
+            for (name, value), grad in zip(params.items(), found, strict=True)
+        }
+        if constrain:
+            grads = constrain(grads, step)
+        now = rate * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / steps)))
+        with torch.no_grad():
+            for name, value in params.items():
+                by_row = now.reshape(-1, *[1] * (value.dim() - 1))
+                if optimiser == "sgd":
+                    value.sub_(by_row * grads[name])
+                    continue
+                first[name].mul_(0.9).add_(grads[name], alpha=0.1)
+                second[name].mul_(0.999).addcmul_(grads[name], grads[name], value=0.001)
+                mean = first[name] / (1 - 0.9 ** (step + 1))
+                scale = (second[name] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
+                value.sub_(by_row * (mean / scale + decay * value))
+    return {name: value.detach() for name, value in params.items()}
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return each row's share of right answers, shape (P,), from logits (P, n, C) and labels (P, n)."""
+    return (logits.argmax(dim=-1) == labels).to(torch.get_default_dtype()).mean(dim=-1)

@@ -1,0 +1,151 @@
+"""Compare two arms over paired seeds, and say what follows for the claim.
+
+Everything here is a pure function of the values; nothing needs torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Values = npt.NDArray[np.floating[Any]]
+Outcome = Literal["supports", "contradicts", "undecided"]
+
+#: Draws of the bootstrap, and of the sign-flip test where there are too many flips to try all.
+DRAWS = 10_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A method beside its baseline over paired seeds.
+
+    Attributes
+    ----------
+    n : int
+        Pairs.
+    baseline_mean, method_mean : float
+        Unit of the metric.
+    effect, low, high : float
+        Mean of method minus baseline, and its 95 % bootstrap interval.
+    p : float
+        Two-sided p of the sign-flip test; at eight pairs it can't be below 2/256.
+    dz : float
+        Mean over standard deviation of the differences; NaN where they don't vary.
+    wins : int
+        Pairs in which the method lies on the side that the claim says.
+    smallest : float
+        The smallest effect that this many pairs, scattered as they are, would show four times in five.
+    """
+
+    n: int
+    baseline_mean: float
+    method_mean: float
+    effect: float
+    low: float
+    high: float
+    p: float
+    dz: float
+    wins: int
+    smallest: float
+
+
+def compare(baseline: Values, method: Values, better: str) -> Comparison:
+    """Compare two arms.
+
+    Parameters
+    ----------
+    baseline, method : array of float, shape (n,)
+        One value a seed, in the same order.
+    better : {'higher', 'lower'}
+        The side on which the claim expects the method.
+
+    Raises
+    ------
+    ValueError
+        If the arms have no pairs in common or `better` is neither side.
+    """
+    if baseline.shape != method.shape or baseline.ndim != 1 or len(baseline) < 2:
+        raise ValueError(f"arms of shapes {baseline.shape} and {method.shape} are no pairs of seeds")
+    if better not in ("higher", "lower"):
+        raise ValueError(f"better is 'higher' or 'lower', not {better!r}")
+    differences = method - baseline
+    low, high = bootstrap(differences)
+    spread = float(differences.std(ddof=1))
+    still = spread <= 1e-12 * max(1.0, float(np.abs(differences).max()))
+    side = differences if better == "higher" else -differences
+    return Comparison(
+        n=len(differences),
+        baseline_mean=float(baseline.mean()),
+        method_mean=float(method.mean()),
+        effect=float(differences.mean()),
+        low=low,
+        high=high,
+        p=sign_flip(differences),
+        dz=float("nan") if still else float(differences.mean()) / spread,
+        wins=int((side > 0).sum()),
+        smallest=smallest_effect(differences),
+    )
+
+
+def bootstrap(differences: Values) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean, from `DRAWS` draws with a fixed seed.
+
+    At eight pairs it covers the truth in 85 to 89 of 100 cases, hence `outcome` asks for more.
+    """
+    draws = np.random.default_rng(0).integers(0, len(differences), (DRAWS, len(differences)))
+    low, high = np.percentile(differences[draws].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def sign_flip(differences: Values) -> float:
+    """Return the two-sided p of the sign-flip test: exact up to 16 pairs, else from `DRAWS` flips.
+
+    References
+    ----------
+    E. J. G. Pitman, Significance tests which may be applied to samples from any populations (1937).
+    """
+    n = len(differences)
+    if n <= 16:
+        signs = np.array(list(product((1.0, -1.0), repeat=n)))
+    else:
+        signs = np.random.default_rng(0).choice((1.0, -1.0), (DRAWS, n))
+        signs[0] = 1.0  # what was seen is one of the flips
+    means = np.abs(signs @ differences)
+    return float((means >= abs(differences.sum()) - 1e-12 * np.abs(differences).sum()).mean())
+
+
+def smallest_effect(differences: Values) -> float:
+    """Return the effect that a two-sided t test at 5 % would show in 80 % of cases, given the scatter."""
+    n = len(differences)
+    reach = stats.t.ppf(0.975, n - 1) + stats.t.ppf(0.8, n - 1)
+    return float(reach * differences.std(ddof=1) / np.sqrt(n))
+
+
+def outcome(decides: Comparison, replication: Comparison, better: str) -> Outcome:
+    """Say what two seed sets mean for the claim.
+
+    Parameters
+    ----------
+    decides : Comparison
+        On the seeds that decide: its interval must exclude 0 and its p be at most 0.05.
+    replication : Comparison
+        On other seeds: its interval must exclude 0 on the same side.
+    better : {'higher', 'lower'}
+        The side that the claim says.
+
+    Returns
+    -------
+    str
+        ``supports``, ``contradicts`` or ``undecided``.
+    """
+    if decides.p > 0.05:
+        return "undecided"
+    for side in (1, -1):
+        if all(min(side * found.low, side * found.high) > 0 for found in (decides, replication)):
+            return "supports" if (side == 1) == (better == "higher") else "contradicts"
+    return "undecided"
