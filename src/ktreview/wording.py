@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from ktreview.labs.stats import Comparison
 from ktreview.records import Paper, Result, Verdict
 
 _BOUND = {"exact": "", "at-least": "≥ ", "at-most": "≤ ", "up-to": "up to ", "approx": "≈ "}
@@ -191,6 +192,22 @@ def verdict(found: Verdict) -> str:
     basis = f", {found.basis}" if found.basis and found.basis != "unresolved" else ""
     open_basis = ", basis open" if found.basis == "unresolved" and found.finding != "unresolved" else ""
     return f"{found.finding}{basis}{open_basis}" + (f" ({found.strength})" if found.strength else "")
+
+
+def effect(found: Comparison) -> str:
+    """Say an effect with its interval, its p and the pairs that agree with the claim.
+
+    Examples
+    --------
+    >>> from ktreview.labs.stats import Comparison
+    >>> effect(Comparison(8, 0.5, 0.625, 0.125, -0.0125, 0.25, 0.0625, 1.0, 7, 0.1))
+    '+0.125 [−0.013, +0.250], p 0.062, 7 of 8'
+    """
+    digits = 2 if max(abs(found.low), abs(found.high)) >= 1 else 3
+    mean, low, high = (
+        f"{amount:+.{digits}f}".replace("-", "−") for amount in (found.effect, found.low, found.high)
+    )
+    return f"{mean} [{low}, {high}], p {found.p:.3f}, {found.wins} of {found.n}"
 
 
 def listing(words: Iterable[Any]) -> str:

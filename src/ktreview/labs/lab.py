@@ -242,3 +242,43 @@ def _workers(engine: str, jobs: int) -> Iterator[Any]:
         return
     work = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
     yield lambda tasks: work(joblib.delayed(_named)(*task) for task in tasks)
+
+
+def cache_folder() -> Path:
+    """Return where what labs measured is cached: ``KTREVIEW_CACHE``, else ``.cache/labs`` here."""
+    return Path(os.environ.get("KTREVIEW_CACHE", ".cache/labs"))
+
+
+def difference(path: Path, measured: pd.DataFrame) -> str:
+    """Say in a few words how a run differs from what is committed; empty if it does not.
+
+    Times are not compared.
+    """
+    if not path.is_file():
+        return "is new"
+    kept, own = (frame[frame["arm"] != ""] for frame in (_read(path), measured))
+    keys = list(MEASURED[:-1])
+    both = kept.merge(own, on=keys, how="outer", suffixes=("_kept", "_own"), indicator=True)
+    if (odd := both[both["_merge"] != "both"]).size:
+        return f"other measurements than committed, {len(odd)} of {len(both)} rows"
+    off = both[both["value_kept"] != both["value_own"]]
+    if off.empty:
+        return ""
+    first = off.iloc[0]
+    return (
+        f"{len(off)} of {len(both)} values differ from the committed ones, first {first['metric']} of "
+        f"{first['arm']} at seed {first['seed']}: {first['value_own']:g}, not {first['value_kept']:g}"
+    )
+
+
+def save(path: Path, measured: pd.DataFrame) -> None:
+    """Write what a lab measured, unless only its times differ from what is there."""
+    if difference(path, measured):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        measured.to_csv(partial, index=False, lineterminator="\n")
+        partial.replace(path)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, keep_default_na=False, na_values={"value": [""]})
