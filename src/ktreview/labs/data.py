@@ -125,3 +125,9 @@ def text(domain: str) -> Tensor:
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
     codes = np.frombuffer(source.encode("ascii", "replace"), dtype=np.uint8).astype(np.int64) - 32
     return torch.tensor(np.where((codes >= 0) & (codes < CHARACTERS - 1), codes, CHARACTERS - 1))
+
+
+def turned(images: Tensor, quarters: int) -> Tensor:
+    """Turn square images, given as rows of pixels (..., side * side), by quarter turns anticlockwise."""
+    side = int(images.shape[-1] ** 0.5)
+    return images.unflatten(-1, (side, side)).rot90(quarters, (-2, -1)).flatten(-2)

@@ -23,8 +23,9 @@ a task is also the most recent one.
 
 References
 ----------
-lifelong-metrics (its definitions of the measures, read from the package and not from the paper); A. New, M. Baker, E. Nguyen and G. Vallabha, Lifelong Learning Metrics
-(2022); l2metrics, https://github.com/lifelong-learning-systems/l2metrics.
+lifelong-metrics (the definitions were read from the package, not from the paper); A. New, M. Baker,
+E. Nguyen and G. Vallabha, Lifelong Learning Metrics (2022); l2metrics,
+https://github.com/lifelong-learning-systems/l2metrics.
 """
 
 from __future__ import annotations
