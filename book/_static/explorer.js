@@ -1,10 +1,11 @@
-// The claims explorer (ktreview.explorer): shows the rows that fit all controls, and keeps what the
+// An explorer of claims or labs (ktreview.explorer): shows the rows that fit all controls, and keeps what the
 // controls say in the address, so that a view can be shared. Without this script all rows are shown.
 document.addEventListener("DOMContentLoaded", () => {
-  const form = document.querySelector(".kt-explorer form");
+  const explorer = document.querySelector(".kt-explorer");
+  const form = explorer?.querySelector("form");
   if (!form) return;
-  const status = document.querySelector(".kt-explorer [role=status]");
-  const rows = [...document.querySelectorAll(".kt-explorer tbody tr")];
+  const status = explorer.querySelector("[role=status]");
+  const rows = [...explorer.querySelectorAll("tbody tr")];
   const texts = rows.map((row) => row.textContent.toLowerCase());
   const controls = [...form.elements].filter((control) => control.name);
   const search = form.elements.words;
@@ -21,7 +22,7 @@ document.addEventListener("DOMContentLoaded", () => {
       row.hidden = !fits;
       shown += fits;
     });
-    status.textContent = `${shown} of ${rows.length} claims shown.${shown ? "" : " None fits all filters."}`;
+    status.textContent = `${shown} of ${rows.length} ${explorer.dataset.noun} shown.${shown ? "" : " None fits all filters."}`;
   }
 
   function keep() {
@@ -43,7 +44,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const control = controls.find((one) => one.name === name);
     if (!control) continue;
     control.value = value;
-    if (control.selectedIndex < 0) control.selectedIndex = 0; // a value that no claim has
+    if (control.selectedIndex < 0) control.selectedIndex = 0; // a value that no row has
   }
   form.addEventListener("input", changed);
   form.addEventListener("reset", changed);

@@ -1,4 +1,4 @@
-"""Every claim in one table, with native controls that `book/_static/explorer.js` makes work.
+"""Every claim, and every lab, in one table with native controls that `book/_static/explorer.js` makes work.
 
 The rows carry what the controls ask for as data attributes. Without the script the controls stay
 hidden and the table shows everything.
@@ -14,6 +14,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from ktreview import markup, wording
+from ktreview.labs.stats import Outcome
 from ktreview.records import Basis, Bound, ClaimKind, ClaimType, Finding
 from ktreview.review import Review, rows
 
@@ -41,7 +42,7 @@ _ORDER: Mapping[str, Sequence[str]] = {
     "basis": get_args(Basis),
     "bound": get_args(Bound),
     "baseline": ("named", "not-named", "not-stated"),
-    "verdict": (*get_args(Finding), "none"),
+    "verdict": (*get_args(Finding), "none", *get_args(Outcome)),
     "hedged": ("yes", "no"),
 }
 _WORDS: Mapping[tuple[str, str], str] = {
@@ -53,40 +54,66 @@ _WORDS: Mapping[tuple[str, str], str] = {
     ("verdict", "none"): "no verdict",
 }
 _HEADINGS = ("Claim", "Its words", "What it claims", "Measured", "Verdict")
+#: Signs beside the words of an outcome.
+_OUTCOME_SIGNS = {"supports": "▲", "contradicts": "▼", "undecided": "○"}
+_LAB_FILTERS: Mapping[str, str] = {
+    "theme": "Theme",
+    "verdict": "Verdict",
+    "replication": "Replication",
+    "control": "Control",
+    "claim": "Claim in the abstract",
+}
+_LAB_HEADINGS = (
+    "Lab",
+    "What is claimed, and asked",
+    "Effect",
+    "Replication",
+    "Verdict",
+    "Smallest effect that eight seeds could show",
+)
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """A table of claims with its controls, shown by Jupyter and by the book as HTML.
+    """A table with its controls, shown by Jupyter and by the book as HTML.
 
     Attributes
     ----------
     data : pandas.DataFrame
-        One row a claim: its id and, for each of `FILTERS`, the value that it is found by. Several
+        One row a thing: its id and, for each of `filters`, the value that it is found by. Several
         values of one field are joined by ``"; "``; the empty string is found by no option.
     options : dict of str to dict of str to str
         For each filter, its values and the words that stand for them.
     body : list of str
         The rows' cells as HTML.
+    headings : sequence of str
+    filters : mapping of str to str
+        The columns of `data` that can be filtered by, with their labels.
+    noun, caption : str
+        What a row is, and what the rows are.
     """
 
     data: pd.DataFrame = field(repr=False)
     options: dict[str, dict[str, str]] = field(repr=False)
     body: list[str] = field(repr=False)
+    headings: Sequence[str] = field(default=_HEADINGS, repr=False)
+    filters: Mapping[str, str] = field(default_factory=lambda: FILTERS, repr=False)
+    noun: str = "claim"
+    caption: str = "Claims, in the order of the corpus"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/html": self.html(), "text/plain": f"The {wording.counted(len(self.data), 'claim')}"}
+        return {"text/html": self.html(), "text/plain": f"The {wording.counted(len(self.data), self.noun)}"}
 
     def html(self) -> str:
         """Return controls and table as an HTML fragment."""
-        head = "".join(f'<th scope="col">{heading}</th>' for heading in _HEADINGS)
+        head = "".join(f'<th scope="col">{heading}</th>' for heading in self.headings)
         body = "".join(
-            f"<tr {_attributes(found)}>{cells}</tr>"
+            f"<tr {self._attributes(found)}>{cells}</tr>"
             for found, cells in zip(rows(self.data), self.body, strict=True)
         )
         return (
-            f'<div class="kt-explorer">{self._form()}<p role="status"></p>'
-            "<table><caption>Claims, in the order of the corpus</caption>"
+            f'<div class="kt-explorer" data-noun="{self.noun}s">{self._form()}<p role="status"></p>'
+            f"<table><caption>{self.caption}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
             "</div>"
         )
@@ -95,10 +122,10 @@ class Explorer:
         selects = "".join(
             f'<label>{label} <select name="{name}"><option value="">any</option>'
             f"{self._option_list(name)}</select></label>"
-            for name, label in FILTERS.items()
+            for name, label in self.filters.items()
         )
         return (
-            '<form hidden autocomplete="off" aria-label="Filter the claims">'
+            f'<form hidden autocomplete="off" aria-label="Filter the {self.noun}s">'
             '<label class="kt-search">Search words '
             '<input type="search" name="words" spellcheck="false"></label>'
             f'{selects}<button type="reset">Reset all filters</button></form>'
@@ -110,6 +137,9 @@ class Explorer:
             f'<option value="{html.escape(value)}">{html.escape(words)} ({counts[value]})</option>'
             for value, words in self.options[name].items()
         )
+
+    def _attributes(self, found: Any) -> str:
+        return " ".join(f'data-{name}="{html.escape(getattr(found, name))}"' for name in self.filters)
 
 
 def claims_explorer(review: Review) -> Explorer:
@@ -156,6 +186,53 @@ def claims_explorer(review: Review) -> Explorer:
     return Explorer(data, {name: _options(review, name, data[name]) for name in FILTERS}, body)
 
 
+def labs_explorer(review: Review) -> Explorer:
+    """List every lab that has run: what is claimed beside what was measured.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Explorer
+        One row a lab, in the order of the corpus.
+    """
+    found, body = [], []
+    for row in rows(review.labs):
+        _, first, second, outcome = review.compared(row.lab)[0]
+        found.append(
+            {
+                "id": row.lab,
+                "theme": row.theme,
+                "verdict": row.verdict,
+                "replication": "excludes-zero" if second.low * second.high > 0 else "covers-zero",
+                "control": "yes" if row.control else "no",
+                "claim": "quoted" if row.claim else "not-quoted",
+            }
+        )
+        quote = review.declared[row.lab].claim
+        words = f'<q class="kt-quote">{html.escape(wording.plain(quote))}</q> ' if quote else ""
+        asked = f"{html.escape(row.metric)} {row.better}: {html.escape(row.method)} against "
+        body.append(
+            f'<th scope="row">{_lab(review, row)}</th>'
+            f"<td>{words}{html.escape(row.question)} <span>{asked}{html.escape(row.baseline)}</span></td>"
+            f"<td>{wording.effect(first)}</td><td>{wording.effect(second)}</td>"
+            f"<td>{_OUTCOME_SIGNS[outcome]} {outcome}</td>"
+            f"<td>{first.smallest:.3g}</td>"
+        )
+    data = pd.DataFrame(found, columns=["id", *_LAB_FILTERS])
+    options = {name: _options(review, name, data[name]) for name in _LAB_FILTERS}
+    return Explorer(
+        data, options, body, _LAB_HEADINGS, _LAB_FILTERS, "lab", "Labs, in the order of the corpus"
+    )
+
+
+def _lab(review: Review, row: Any) -> str:
+    name = markup.paper_anchor(review, row.paper, wording.short_name(review.records[row.paper]), lab=row.lab)
+    return f"{name} <span>{html.escape(review.themes[row.theme].title)}</span>"
+
+
 def _options(review: Review, name: str, column: Iterable[str]) -> dict[str, str]:
     """Return the values that occur, in the order of the vocabulary, else of the alphabet."""
     values = {value for joined in column for value in joined.split(_JOINT)} - {""}
@@ -172,10 +249,6 @@ def _options(review: Review, name: str, column: Iterable[str]) -> dict[str, str]
         return value
 
     return {value: words(value) for value in sorted(values, key=place)}
-
-
-def _attributes(found: Any) -> str:
-    return " ".join(f'data-{name}="{html.escape(getattr(found, name))}"' for name in FILTERS)
 
 
 def _claim(review: Review, row: Any) -> str:

@@ -53,9 +53,9 @@ def address(review: Review, key: str) -> str:
     return f"https://arxiv.org/abs/{arxiv}" if arxiv else "#"
 
 
-def paper_anchor(review: Review, key: str, text: str, claim: str = "") -> str:
-    """Return a link to a paper, or to the words of one of its claims; the book leads it to its page there."""
-    place = f' data-claim="{claim}"' if claim else ""
+def paper_anchor(review: Review, key: str, text: str, claim: str = "", lab: str = "") -> str:
+    """Return a link to a paper, to the words of one of its claims or to a lab; the book leads it there."""
+    place = f' data-claim="{claim}"' if claim else f' data-lab="{lab}"' if lab else ""
     return (
         f'<a class="kt-paper" href="{address(review, key)}" data-paper="{key}"{place}>{html.escape(text)}</a>'
     )

@@ -12,12 +12,18 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
-from ktreview import export, markup, wording
+from ktreview import export, figures, markup, wording
 from ktreview.indexes import per_review
-from ktreview.records import Paper, Result, Theme, Verdict
+from ktreview.labs import lab as labs
+from ktreview.mathml import to_mathml
+from ktreview.records import Lab, Paper, Result, Theme, Verdict
 from ktreview.related import related
 from ktreview.review import Review, gains, rows
 
@@ -27,6 +33,7 @@ PARTS = {
     "abstract": "The abstract, with its claims",
     "claims": "Claims and what became of them",
     "results": "Results from beyond the abstract",
+    "labs": "The mechanism at work",
     "cite": "How to cite",
     "related": "Related papers",
 }
@@ -66,6 +73,20 @@ class _Result:
 
 
 @dataclass(frozen=True)
+class _Lab:
+    """A lab as a page shows it, with or without its figure."""
+
+    name: str
+    declared: Lab
+    outcome: str
+    equation: Markup
+    code: Markup
+    comparisons: Markup
+    control: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Page:
     """All that a paper's page shows.
 
@@ -83,6 +104,8 @@ class Page:
     bibtex : str
     related : list of dict
         With `link` (markup) and `reason`.
+    labs : list of pairs
+        Each lab and its figure (markup).
     """
 
     paper: Paper
@@ -94,6 +117,7 @@ class Page:
     result_names: dict[str, str]
     bibtex: str
     related: list[dict[str, Any]]
+    labs: list[tuple[_Lab, Markup]]
 
 
 def source(key: str) -> str:
@@ -164,6 +188,50 @@ def page(review: Review, key: str) -> Page:
             {"link": Markup(markup.paper_anchor(review, other, _title(review, other))), "reason": reason}  # noqa: S704
             for other, _, reason in related(review, key)
         ],
+        [
+            (_lab(review, name), Markup(figures.lab(review, name).html()))  # noqa: S704
+            for name in review.labs.loc[review.labs["paper"] == key, "lab"]
+        ],
+    )
+
+
+def lab(review: Review, name: str) -> str:
+    """Return a lab as HTML, without its figure, which chapters draw in a cell of their own.
+
+    Parameters
+    ----------
+    review : Review
+    name : str
+        The name of a lab that has run.
+    """
+    return str(_template().module.lab(_lab(review, name), ""))
+
+
+def _lab(review: Review, name: str) -> _Lab:
+    declared = review.declared[name]
+    compared = review.compared(name)
+    told = pd.DataFrame(
+        {
+            "question": row[0].question,
+            "measured": f"{row[0].metric}"
+            + (f", {row[0].regime.replace('-', ' ')}" if row[0].regime != "main" else "")
+            + f": {row[0].method} against {row[0].baseline}, expected {row[0].better}",
+            "effect, seeds 0 to 7": wording.effect(row[1]),
+            "replication, 200 to 207": wording.effect(row[2]),
+            "says": row[3],
+        }
+        for row in compared
+    )
+    code = labs.source(name, review.records[declared.paper].theme, declared.mechanism)
+    return _Lab(
+        name,
+        declared,
+        wording.OUTCOMES[compared[0][3]],
+        Markup(to_mathml(declared.equation, block=True)),  # noqa: S704
+        Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True))),  # noqa: S704
+        Markup(markup.table(told, f"What the lab of {declared.paper} measured, the headline first")),  # noqa: S704
+        declared.control or declared.no_control or "",
+        float(review.labs.loc[review.labs["lab"] == name, "seconds"].iloc[0]),
     )
 
 

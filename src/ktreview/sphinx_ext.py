@@ -9,7 +9,9 @@ In chapters, prose takes every number, quote and name from the records:
 ``{verdict}`panda-2```                    what results settle about the claim, linked
 ``{result}`kg-traces/webqsp-hits```       a result beside its baseline, linked
 ``{points}`..```, ``{relative}`..```      the same result's gain, in points or in percent of the baseline
+``{effect}`cuber```, ``{outcome}`cuber``` a lab's headline effect, and its verdict, linked
 ``{count}`claims kind=gain```             a count (`ktreview.query.count`)
+````{lab} cuber````                       a lab: question, equation, code, comparisons, limits
 ````{papers} knowledge-distillation````   the theme's papers as cards
 ````{show} table flow````                 a table or figure by name, with `:theme:` as an option
 ========================================  ====================================================
@@ -144,6 +146,14 @@ def _verdict(claim: str) -> Verdict:
     return found
 
 
+def _lab(name: str) -> str:
+    """Return the name of a lab that has run."""
+    found = list(_load().labs["lab"])
+    if name not in found:
+        raise KeyError(f"there is no lab {name!r} that has run; there are {', '.join(found)}")
+    return name
+
+
 def _cards(theme: str) -> str:
     review = _load()
     if theme not in review.themes:
@@ -174,6 +184,9 @@ _SHOWN: dict[str, Callable[..., str]] = {
     "count": lambda text: str(query.count(_load(), text)),
     "title": lambda key: _paper(key).title,
     "part": lambda name, key: pages.part(_load(), name, key),
+    "lab": lambda name: pages.lab(_load(), _lab(name)),
+    "effect": lambda name: wording.effect(_load().compared(_lab(name))[0][1]),
+    "outcome": lambda name: _load().compared(_lab(name))[0][3],
     "papers": _cards,
     "show figure": _maker(figures.BY_NAME, "figure"),
     "show table": _maker({**tables.BY_NAME, **indexes.BY_NAME}, "table"),
@@ -221,8 +234,10 @@ _TARGETS: dict[str, Callable[[str], str]] = {
     "claim": lambda claim: f"{_claim(claim).paper}#words-{claim}",
     "result": lambda name: f"{_result(name)[0]}#result-{_result(name)[1].id}",
     "verdict": lambda claim: f"{_claim(claim).paper}#verdict-{claim}",
+    "outcome": lambda name: f"{_load().declared[name].paper}#lab-{name}",
 }
 _CLASSES = {"claim": "kt-quote"}
+_ROLES = "paper claim value count result points relative verdict title effect outcome".split()
 
 
 class RecordRole(SphinxRole):
@@ -247,7 +262,7 @@ class RecordRole(SphinxRole):
 
 
 class RecordDirective(SphinxDirective):
-    """``{papers} theme``, ``{part} name key``, ``{show} figure name`` or ``{show} table name``."""
+    """Shows cards, a lab, a part of a page, a figure or a table; see the table above."""
 
     required_arguments = 1
     optional_arguments = 1
@@ -273,8 +288,9 @@ def _place_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             reference["refuri"] = _uri(app, docname, uri.removeprefix("paper:"))
 
     def lead(match: re.Match[str]) -> str:
-        claim = re.search(r'data-claim="([a-z0-9-]+)"', match[0])
-        target = match["key"] + (f"#words-{claim[1]}" if claim else "")
+        place = re.search(r'data-(claim|lab)="([a-z0-9-]+)"', match[0])
+        anchor = {"claim": "words", "lab": "lab"}[place[1]] if place else ""
+        target = match["key"] + (f"#{anchor}-{place[2]}" if place else "")
         return re.sub(r'href="[^"]*"', f'href="{html.escape(_uri(app, docname, target))}"', match[0])
 
     for raw in doctree.findall(nodes.raw):
@@ -295,9 +311,9 @@ def _write_downloads(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    for name in ("paper", "claim", "value", "count", "result", "points", "relative", "verdict", "title"):
+    for name in _ROLES:
         app.add_role(name, RecordRole())
-    for name in ("papers", "part", "show"):
+    for name in ("lab", "papers", "part", "show"):
         app.add_directive(name, RecordDirective)
     app.add_config_value("ktreview_data", str(DATA), "env")  # a folder of dumps, records and themes
     app.add_config_value("ktreview_static", "", "html")

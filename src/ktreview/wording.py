@@ -11,6 +11,12 @@ from ktreview.labs.stats import Comparison
 from ktreview.records import Paper, Result, Verdict
 
 _BOUND = {"exact": "", "at-least": "≥ ", "at-most": "≤ ", "up-to": "up to ", "approx": "≈ "}
+#: What a lab's outcome says.
+OUTCOMES = {
+    "supports": "Supports the claim",
+    "contradicts": "Contradicts the claim",
+    "undecided": "Undecided",
+}
 _SIZES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 

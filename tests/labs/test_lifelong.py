@@ -81,6 +81,13 @@ def test_sample_efficiency_by_hand():
     assert lifelong.sample_efficiency(expert, expert) == pytest.approx(1)
 
 
+def test_sample_efficiency_leaves_out_what_is_best_from_the_start():
+    expert = tensor([[0.2, 0.4, 0.6, 0.8]])
+    flat = tensor([[0.4, 0.4, 0.4, 0.4]])
+    assert lifelong.sample_efficiency(flat, expert) == 0
+    assert lifelong.sample_efficiency(torch.cat([expert, flat]), torch.cat([expert, expert])) == 1
+
+
 @pytest.mark.parametrize("curve", [[0.8, 0.6, 0.4, 0.2], [0.0, 0.05, 0.1, 0.15]])
 def test_sample_efficiency_is_0_where_a_curve_falls_or_stays_low(curve):
     assert lifelong.sample_efficiency(tensor([curve]), tensor([[0.2, 0.4, 0.6, 0.8]])) == 0

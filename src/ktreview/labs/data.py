@@ -7,7 +7,7 @@ digits       1,797 images of 8 x 8 pixels, ink from 0 to 1;  UCI optical recogni
              labels 0 to 9                                   handwritten digits (test part),
                                                              in scikit-learn
 text         characters of technical prose, as numbers from  descriptions of data sets in    BSD-3-Clause
-             0 to 95; some 100,000 to 300,000 a domain       scikit-learn; docstrings of
+             0 to 95; 40,000 and more a domain       scikit-learn; docstrings of
                                                              NumPy, SciPy and PyTorch
 miserables   77 persons, 254 pairs that share a chapter      Knuth's Stanford GraphBase,     public data
                                                              in networkx

@@ -5,14 +5,15 @@ Importing this needs nothing but the records; a lab's module is imported as it r
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
-import importlib
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,13 +61,34 @@ def module(lab: str, theme: str) -> str:
     return f"ktreview.labs.{theme}.{lab}".replace("-", "_")
 
 
+def source(lab: str, theme: str, names: Sequence[str]) -> str:
+    """Return the source of some functions of a lab's module, without importing it.
+
+    Raises
+    ------
+    LabError
+        If the module has no such function.
+    """
+    text = _path(lab, theme).read_text(encoding="utf-8")
+    found = {
+        node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    if missing := [name for name in names if name not in found]:
+        raise LabError(f"labs/{lab}.yaml, mechanism: the lab's module has no function {missing[0]!r}")
+    return "\n\n".join(ast.get_source_segment(text, found[name]) or "" for name in names) + "\n"
+
+
+def _path(lab: str, theme: str) -> Path:
+    path = Path(__file__).parent / Path(*module(lab, theme).split(".")[2:]).with_suffix(".py")
+    if not path.is_file():
+        raise LabError(f"the lab {lab} has no module {path.name} in labs/{path.parent.name}: write it")
+    return path
+
+
 def digest(lab: str, theme: str) -> str:
     """Return a digest of all that a lab's values depend on: its source, the harness and the versions."""
     folder = Path(__file__).parent
-    own = folder / Path(*module(lab, theme).split(".")[2:]).with_suffix(".py")
-    if not own.is_file():
-        raise LabError(f"the lab {lab} has no module {own.name} in labs/{own.parent.name}: write it")
-    parts = [path.read_bytes() for path in (*sorted(folder.glob("*.py")), *_imported(own))]
+    parts = [path.read_bytes() for path in (*sorted(folder.glob("*.py")), *_imported(_path(lab, theme)))]
     parts += [f"{name} {_version(name)}".encode() for name in _PACKAGES]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
@@ -131,7 +153,7 @@ def run(lab: str, declared: Lab, theme: str, seeds: Sequence[int]) -> pd.DataFra
         If torch is missing, or the lab measured other arms or regimes than it declares.
     """
     with settings():
-        code = importlib.import_module(module(lab, theme))
+        code = import_module(module(lab, theme))
         begin = time.process_time()
         scores: Scores = code.run(tuple(seeds))
         seconds = time.process_time() - begin

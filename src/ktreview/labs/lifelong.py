@@ -163,8 +163,7 @@ def saturation(curve: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     tuple of Tensor
-        The value, and its place counted from 1, both of shape (...). l2metrics counts from 0 and drops
-        curves that are at their best from the start; counted from 1, none has to be dropped.
+        The value, and its place counted from 1, both of shape (...).
 
     References
     ----------
@@ -190,8 +189,10 @@ def sample_efficiency(curves: Tensor, experts: Tensor) -> Tensor:
         \frac{\mathrm{sat}(c_j)}{\mathrm{sat}(e_j)} \cdot \frac{\mathrm{time}(e_j)}{\mathrm{time}(c_j)}
 
     From 0; above 1 where a task is learnt better or sooner than alone. A task counts as 0 if its curve
-    falls on the whole, or stays below a fifth of what the expert reaches. Since the time is that of the
-    maximum, a curve that creeps up to its end is called slow: this is the noisiest measure here.
+    falls on the whole, or stays below a fifth of what the expert reaches, and is left out if its curve or
+    the expert's is best at the first point; 0 if all are left out. Since the time is that of the maximum,
+    a curve that creeps up to its end is called slow, and a network that does not learn at all can score 1
+    for tasks that it learnt before: this is the noisiest measure here and the easiest to fool.
 
     References
     ----------
@@ -201,7 +202,9 @@ def sample_efficiency(curves: Tensor, experts: Tensor) -> Tensor:
     n = curves.shape[-1]
     times = torch.arange(n, dtype=curves.dtype) - (n - 1) / 2
     learns = ((curves * times).sum(dim=-1) >= 0) & (own >= 0.2 * best)
-    return torch.where(learns, own / best * (soon / when), 0.0).mean(dim=-1)
+    values = torch.where(learns, own / best * (soon / when), 0.0)
+    counts = ((when > 1) & (soon > 1)).to(values.dtype)
+    return (values * counts).sum(dim=-1) / counts.sum(dim=-1).clamp(min=1)
 
 
 def suite(

@@ -1,0 +1,139 @@
+"""Running labs: what is cached, what is refused, and what a run is held against."""
+
+import pandas as pd
+import pytest
+import torch
+
+from ktreview.labs import lab
+from ktreview.records import Lab
+
+DECLARED = Lab(
+    paper="cuber", question="Does it?", metric="accuracy", better="higher", baseline="plain", method="new",
+    no_control="a test", arms={"plain": "without", "new": "with"}, data="none", mechanism=["new"],
+    equation="x", source="none", shows_not="anything",
+)  # fmt: skip
+
+
+class Module:
+    """Stands for a lab's module."""
+
+    def __init__(self, scores):
+        self.scores = scores
+        self.seen = []
+
+    def run(self, seeds):
+        self.seen.append((seeds, torch.get_default_dtype(), torch.get_num_threads()))
+        return self.scores(seeds)
+
+
+@pytest.fixture
+def module(monkeypatch):
+    def make(arms, metric="accuracy"):
+        def scores(seeds):
+            found = lab.Scores()
+            found.add(metric, {arm: torch.tensor([own(seed) for seed in seeds]) for arm, own in arms.items()})
+            return found
+
+        made = Module(scores)
+        monkeypatch.setattr(lab, "import_module", lambda _: made)
+        return made
+
+    return make
+
+
+GOOD = {"plain": lambda seed: seed / 100, "new": lambda seed: seed / 100 + 1 / 3}
+
+
+def test_a_run_is_a_tidy_frame_in_double_precision_on_one_thread(module):
+    made = module(GOOD)
+    torch.set_num_threads(2)
+    found = lab.run("toy", DECLARED, "continual-learning", [4, 5])
+    assert torch.get_num_threads() == 2
+    assert made.seen == [((4, 5), torch.float64, 1)]
+    measured = found[found["arm"] != ""]
+    assert measured.to_numpy().tolist() == [
+        ["main", "plain", 4, "accuracy", 0.04],
+        ["main", "plain", 5, "accuracy", 0.05],
+        ["main", "new", 4, "accuracy", 0.37333333],
+        ["main", "new", 5, "accuracy", 0.38333333],
+    ]
+    assert found[found["arm"] == ""]["metric"].tolist() == ["seconds"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "metric", "message"),
+    [
+        ({"plain": GOOD["plain"]}, "accuracy", "arms declared and arms measured differ in new"),
+        (GOOD | {"other": GOOD["new"]}, "accuracy", "arms declared and arms measured differ in other"),
+        (GOOD | {"new": lambda _: float("nan")}, "accuracy", "accuracy of new is no number for seed 4"),
+        (GOOD, "recall", "nothing measured accuracy of plain in the regime main"),
+    ],
+)
+def test_a_lab_that_does_other_than_it_declares_is_refused(module, arms, metric, message):
+    module(arms, metric)
+    with pytest.raises(lab.LabError, match=message):
+        lab.run("toy", DECLARED, "continual-learning", [4, 5])
+
+
+def test_both_seed_sets_run_once_until_the_source_changes(module, monkeypatch, tmp_path):
+    made = module(GOOD)
+    monkeypatch.setattr(lab, "digest", lambda *_: "one")
+    first = lab.measure("toy", DECLARED, "continual-learning", cache=tmp_path)
+    again = lab.measure("toy", DECLARED, "continual-learning", cache=tmp_path)
+    assert [seeds for seeds, *_ in made.seen] == [tuple(range(8)), tuple(range(200, 208))]
+    pd.testing.assert_frame_equal(first, again)
+    monkeypatch.setattr(lab, "digest", lambda *_: "other")
+    lab.measure("toy", DECLARED, "continual-learning", cache=tmp_path)
+    assert len(made.seen) == 4
+
+
+def test_a_digest_covers_the_lab_the_harness_and_the_labs_it_builds_on(monkeypatch, tmp_path):
+    (tmp_path / "theme").mkdir()
+    files = {
+        "nets.py": "A = 1",
+        "theme/own.py": "from ktreview.labs.theme.other import A",
+        "theme/other.py": "A = 1",
+        "theme/third.py": "A = 1",
+    }
+    monkeypatch.setattr(lab, "__file__", str(tmp_path / "lab.py"))
+
+    def digest_with(changed=None):
+        for name, text in files.items():
+            (tmp_path / name).write_text(text + ("\nB = 2" if name == changed else ""))
+        return lab.digest("own", "theme")
+
+    first = digest_with()
+    assert digest_with() == first
+    assert digest_with("theme/third.py") == first
+    others = {digest_with(changed) for changed in ("nets.py", "theme/own.py", "theme/other.py")}
+    assert len(others | {first}) == 4
+    with pytest.raises(
+        lab.LabError, match=r"the lab nosuch has no module nosuch\.py in labs/theme: write it"
+    ):
+        lab.digest("nosuch", "theme")
+
+
+def test_a_run_is_held_against_what_is_committed(module, tmp_path):
+    module(GOOD)
+    found = lab.run("toy", DECLARED, "continual-learning", [4, 5])
+    path = tmp_path / "toy.csv"
+    assert lab.difference(path, found) == "is new"
+    lab.save(path, found)
+    written = path.read_bytes()
+    slower = found.assign(value=found["value"].where(found["metric"] != "seconds", 99.0))
+    assert lab.difference(path, slower) == ""
+    lab.save(path, slower)
+    assert path.read_bytes() == written
+    other = found.copy()
+    other.loc[2, "value"] = 0.5
+    assert lab.difference(path, other) == (
+        "1 of 4 values differ from the committed ones, first accuracy of new at seed 4: 0.5, not 0.373333"
+    )
+    assert lab.difference(path, found.drop(index=0)) == "other measurements than committed, 1 of 4 rows"
+
+
+def test_the_source_of_a_mechanism_is_read_without_running_it():
+    text = lab.source("fantastic-gains", "knowledge-distillation", ["partition"])
+    assert text.startswith("def partition(teacher: Tensor, student: Tensor) -> Tensor:")
+    with pytest.raises(lab.LabError, match=r"labs/fantastic-gains\.yaml, mechanism: .* no function 'nosuch'"):
+        lab.source("fantastic-gains", "knowledge-distillation", ["nosuch"])
