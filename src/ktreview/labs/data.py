@@ -130,4 +130,4 @@ def text(domain: str) -> Tensor:
 def turned(images: Tensor, quarters: int) -> Tensor:
     """Turn square images, given as rows of pixels (..., side * side), by quarter turns anticlockwise."""
     side = int(images.shape[-1] ** 0.5)
-    return images.unflatten(-1, (side, side)).rot90(quarters, (-2, -1)).flatten(-2)
+    return images.reshape(*images.shape[:-1], side, side).rot90(quarters, (-2, -1)).flatten(-2)

@@ -17,6 +17,8 @@ _TASKS, _IMAGES, _STEPS, _EVERY, _RATE = 4, 120, 80, 8, 1e-2
 #: Strength of the penalty in each arm of the sweep.
 _STRENGTHS = {"no penalty": 0.0, "weak": 30.0, "medium": 300.0, "strong": 3000.0, "strong, shuffled": 3000.0}
 
+Pool = tuple[Tensor, Tensor]
+
 
 def importance(net: Population, params: Params, inputs: Tensor, labels: Tensor) -> Params:
     r"""Return each weight's importance to a task: the diagonal of the empirical Fisher information.
@@ -69,7 +71,7 @@ def run(seeds: Sequence[int]) -> Scores:
     """Learn four rotations one after another under growing consolidation, and measure all of the suite."""
     images, labels = digits()
     parts = split(labels, seeds, train=_TASKS * _IMAGES, test=797)
-    chunks = parts["train"].split(_IMAGES, dim=1)
+    chunks = torch.split(parts["train"], _IMAGES, dim=1)
     data = [(turned(images[own], task), labels[own]) for task, own in enumerate(chunks)]
     tests = [(turned(images[parts["test"]], task), labels[parts["test"]]) for task in range(_TASKS)]
     net = Population(lambda: mlp(64, 48, 10), seeds)
@@ -85,11 +87,16 @@ def run(seeds: Sequence[int]) -> Scores:
 
 
 def _fit_task(
-    net: Population, params: Params, pool: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], order: Tensor,
-    penalty: Watched | None = None, anchor: tuple[Params, Params] | None = None, moves: Tensor | None = None,
-) -> tuple[Params, Tensor]:  # fmt: skip
+    net: Population,
+    params: Params,
+    task: tuple[Pool, Pool],
+    order: Tensor,
+    anchor: tuple[Params, Params] | None = None,
+    *,
+    moves: Tensor | None = None,
+) -> tuple[Params, Tensor]:
     """Train every row on one task; return the weights and the learning curve on held-out images."""
-    x, y = pool
+    (x, y), test = task
 
     def loss(own: Params, step: int) -> Tensor:
         fitted = cross_entropy(net(own, pick(x, order[step])), pick(y, order[step]))
@@ -108,19 +115,19 @@ def _fit_task(
 def _experts(
     seeds: Sequence[int],
     net: Population,
-    data: list[tuple[Tensor, Tensor]],
-    tests: list[tuple[Tensor, Tensor]],
+    data: list[Pool],
+    tests: list[Pool],
 ) -> Tensor:
     """Return the learning curve of each task learnt alone, shape (S, T, n)."""
     order = batches(seeds, _IMAGES, 40, _STEPS)
     return torch.stack(
-        [_fit_task(net, net.params, own, test, order)[1] for own, test in zip(data, tests, strict=True)],
+        [_fit_task(net, net.params, task, order)[1] for task in zip(data, tests, strict=True)],
         dim=1,
     )
 
 
 def _sequence(
-    grid: Grid, net: Population, data: list[tuple[Tensor, Tensor]], tests: list[tuple[Tensor, Tensor]]
+    grid: Grid, net: Population, data: list[Pool], tests: list[Pool]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Learn the tasks in turn; return scores (P, T, T), scores before (P, T) and curves (P, T, n)."""
     spread = [(grid.spread(x), grid.spread(y)) for x, y in tests]
@@ -137,7 +144,7 @@ def _sequence(
         pool = (grid.spread(x), grid.spread(y))
         moves = 1 - grid.on("frozen") if task else None
         anchor = (params, total) if task else None
-        params, curve = _fit_task(net, params, pool, spread[task], order, anchor=anchor, moves=moves)
+        params, curve = _fit_task(net, params, (pool, spread[task]), order, anchor, moves=moves)
         found = importance(net, params, pool[0][:, :60], pool[1][:, :60])
         for name, value in _shuffle(found, grid, shuffled, task).items():
             total[name] += value * grid["strength"].reshape(-1, *[1] * (value.dim() - 1))
