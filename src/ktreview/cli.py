@@ -258,7 +258,8 @@ def _lab_show(options: argparse.Namespace) -> int:
 
 
 def _print_comparisons(declared: Lab, runs: pd.DataFrame) -> None:
-    for compared, first, second, outcome in compare(declared, runs):
+    for pair in declared.comparisons():
+        compared, first, second, outcome = compare(runs, pair)
         print(f"{outcome}: {compared.question}")
         print(
             f"  {compared.metric}, {compared.regime}: {compared.baseline} {first.baseline_mean:.4g}, "

@@ -134,7 +134,8 @@ class Review:
         lab : str
             The name of a lab that has run.
         """
-        return compare(self.declared[lab], self.lab_runs[self.lab_runs["lab"] == lab])
+        runs = self.lab_runs[self.lab_runs["lab"] == lab]
+        return [compare(runs, compared) for compared in self.declared[lab].comparisons()]
 
     def digest(self, theme: str | None = None) -> str:
         """Return a digest of the records and abstracts that a chapter rests on.
@@ -284,9 +285,10 @@ def _read_runs(path: Path, lab: Lab) -> tuple[pd.DataFrame, list[Fault]]:
         return pd.DataFrame(), [Fault(name, "", f"can't be read ({error}). {again}")]
     if tuple(frame.columns) != MEASURED:
         return frame, [Fault(name, "", f"has other columns than {', '.join(MEASURED)}. {again}")]
+    seeds = frame.groupby(["regime", "metric", "arm"])["seed"].agg(set).to_dict()
     for compared in lab.comparisons():
         for arm in (compared.baseline, compared.method):
-            if not {*SEEDS, *REPLICATION} <= set(values(frame, compared, arm).index):
+            if not {*SEEDS, *REPLICATION} <= seeds.get((compared.regime, compared.metric, arm), set()):
                 what = f"{compared.metric} of {arm} in the regime {compared.regime}"
                 return frame, [Fault(name, "", f"lacks {what} for some seeds. {again}")]
     return frame, []
@@ -299,25 +301,22 @@ def values(runs: pd.DataFrame, compared: Compared, arm: str) -> pd.Series[float]
 
 
 def compare(
-    lab: Lab, runs: pd.DataFrame
-) -> list[tuple[Compared, stats.Comparison, stats.Comparison, stats.Outcome]]:
-    """Compare a lab's arms as it declares, from what it measured on both seed sets.
+    runs: pd.DataFrame, compared: Compared
+) -> tuple[Compared, stats.Comparison, stats.Comparison, stats.Outcome]:
+    """Compare two arms of a lab on both seed sets, and say what that means for the claim.
 
     Parameters
     ----------
-    lab : Lab
     runs : pandas.DataFrame
-        With the columns `MEASURED`.
+        What the lab measured, with the columns `MEASURED`.
+    compared : Compared
     """
-    found = []
-    for compared in lab.comparisons():
-        baseline, method = (values(runs, compared, arm) for arm in (compared.baseline, compared.method))
-        first, second = (
-            stats.compare(baseline[list(seeds)].to_numpy(), method[list(seeds)].to_numpy(), compared.better)
-            for seeds in (SEEDS, REPLICATION)
-        )
-        found.append((compared, first, second, stats.outcome(first, second, compared.better)))
-    return found
+    baseline, method = (values(runs, compared, arm) for arm in (compared.baseline, compared.method))
+    first, second = (
+        stats.compare(baseline[list(seeds)].to_numpy(), method[list(seeds)].to_numpy(), compared.better)
+        for seeds in (SEEDS, REPLICATION)
+    )
+    return compared, first, second, stats.outcome(first, second, compared.better)
 
 
 def _read_record(
@@ -538,7 +537,7 @@ def _result_row(key: str, paper: Paper, result: Result) -> dict[str, Any]:
 def _lab_row(
     name: str, lab: Lab, theme: str, quotes: Mapping[tuple[str, str], str], runs: pd.DataFrame
 ) -> dict[str, Any]:
-    _, first, second, outcome = compare(lab, runs)[0]
+    _, first, second, outcome = compare(runs, lab.comparisons()[0])
     return asdict(first) | {
         "lab": name,
         "paper": lab.paper,

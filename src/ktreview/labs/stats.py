@@ -6,6 +6,7 @@ Everything here is a pure function of the values; nothing needs torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any, Literal
 
@@ -97,9 +98,13 @@ def bootstrap(differences: Values) -> tuple[float, float]:
 
     At eight pairs it covers the truth in 85 to 89 of 100 cases, hence `outcome` asks for more.
     """
-    draws = np.random.default_rng(0).integers(0, len(differences), (DRAWS, len(differences)))
-    low, high = np.percentile(differences[draws].mean(axis=1), [2.5, 97.5])
+    low, high = np.percentile(differences[_draws(len(differences))].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)
+
+
+@cache
+def _draws(n: int) -> npt.NDArray[np.intp]:
+    return np.random.default_rng(0).integers(0, n, (DRAWS, n))
 
 
 def sign_flip(differences: Values) -> float:
