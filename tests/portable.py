@@ -1,4 +1,4 @@
-"""Re-execute the chapters as other machines would, and compare every output exactly.
+"""Re-execute chapters and labs as other machines would, and compare every output exactly.
 
 Each setting is one that x86-64 machines differ in. Run it with `make test-portable`.
 """
@@ -26,31 +26,36 @@ SETTINGS: dict[str, dict[str, str]] = {
     "another number format": {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"},
     "another time zone": {"TZ": "Pacific/Kiritimati"},
     "another hash seed": {"PYTHONHASHSEED": "4321"},
+    "another working folder": {},
 }
+CHAPTERS = [
+    *(sys.executable, "-W", "ignore", "-m", "pytest", "--nbval", "--nbval-current-env", "-q"),
+    *("-p", "no:cacheprovider", "-c", "/dev/null", "-n", "2", "--dist", "loadfile", str(ROOT / "book")),
+]
+#: Values are compared to the eight digits that are committed.
+LABS = [str(Path(sys.executable).parent / "ktreview"), "lab", "run", "--all", "--fresh"]
 
 
 def main() -> int:
-    """Run nbval under each setting, from another folder; return how many settings failed."""
+    """Run all chapters and labs under each setting; return how many settings failed."""
     failed = []
-    runs = [*SETTINGS.items(), ("another working folder", {})]
-    for name, variables in tqdm(runs, desc="settings", unit="setting"):
-        with tempfile.TemporaryDirectory() as elsewhere:
-            run = subprocess.run(
-                [
-                    *(sys.executable, "-W", "ignore", "-m", "pytest", "--nbval", "--nbval-current-env", "-q"),
-                    *("-p", "no:cacheprovider", "-c", "/dev/null", "-n", "2", "--dist", "loadfile"),
-                    str(ROOT / "book"),
-                ],
-                env=os.environ | variables,
-                cwd=elsewhere if name == "another working folder" else ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        summary = run.stdout.strip().splitlines()[-1] if run.stdout.strip() else run.stderr[-300:]
-        tqdm.write(f"{name}: {'same outputs' if run.returncode == 0 else 'OTHER OUTPUTS'} ({summary})")
-        if run.returncode:
-            failed.append(f"{name}\n{run.stdout[-3000:]}")
+    for name, variables in tqdm(SETTINGS.items(), desc="settings", unit="setting"):
+        for what, command in (("chapters", CHAPTERS), ("labs", LABS)):
+            with tempfile.TemporaryDirectory() as elsewhere:
+                run = subprocess.run(
+                    command,
+                    env=os.environ | variables,
+                    cwd=elsewhere if name == "another working folder" else ROOT,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+            told = run.stdout if what == "chapters" else run.stderr
+            summary = (told.strip().splitlines() or [""])[-1]
+            same = run.returncode == 0
+            tqdm.write(f"{name}, {what}: {'same outputs' if same else 'OTHER OUTPUTS'} ({summary})")
+            if not same:
+                failed.append(f"{name}, {what}\n{told[-3000:]}")
     print("\n\n".join(failed), file=sys.stderr)
     return len(failed)
 

@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+import yaml
 
 from ktreview import COLUMNS, ReviewError, load_review, read_review
 from ktreview.records import Result
@@ -174,6 +175,84 @@ def test_a_malformed_record_is_named(data, text, message):
     assert any(
         "'PANDA: Prompt Transfer" in fault.message and "has no record" in fault.message for fault in faults
     )
+
+
+def lab_file(data, change):
+    path = data / "labs" / "fantastic-gains.yaml"
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(declared)
+    path.write_text(yaml.safe_dump(declared, allow_unicode=True), encoding="utf-8")
+    return data
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "message"),
+    [
+        (lambda d: d.update(paper="nobody"), "paper", "'nobody' is no record. Name a file of papers/."),
+        (lambda d: d.update(claim="better"), "claim", "'better' is no claim's quote in papers/fantastic-gains.yaml"),
+        (lambda d: d.update(method="magic"), "", "'magic' is not among the arms: describe it there"),
+        (lambda d: d.update(control="magic"), "", "'magic' is not among the arms"),
+        (lambda d: d.pop("control"), "", "name a control arm, or say in no_control why there is none"),
+        (lambda d: d.update(no_control="why not"), "", "name a control arm, or say in no_control"),
+        (lambda d: d.update(regime="calm"), "", "'calm' is not among the regimes"),
+        (lambda d: d.update(method=d["baseline"]), "", "a comparison has one arm twice"),
+        (lambda d: d.update(better="up"), "better", "'up' is not one of 'higher' or 'lower'"),
+        (lambda d: d["also"][0].update(colour="red"), "also[0].colour", "Fields here are question, regime, metric,"),
+        (lambda d: d.pop("shows_not"), "shows_not", "is missing. Add it."),
+    ],
+)  # fmt: skip
+def test_each_fault_of_a_lab_names_file_field_and_remedy(data, change, field, message):
+    _, faults = read_review(lab_file(data, change))
+    told = [fault for fault in faults if fault.file == "labs/fantastic-gains.yaml" and fault.field == field]
+    assert any(message in fault.message for fault in told), [str(fault) for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "regime,arm\nmain,x\n",
+            "has other columns than regime, arm, seed, metric, value. Run `ktreview lab run",
+        ),
+        (
+            "regime,arm,seed,metric,value\nweaker,KL everywhere,0,accuracy,1\n",
+            "lacks accuracy of KL everywhere in the",
+        ),
+        ("", "can't be read"),
+    ],
+)
+def test_measurements_that_don_t_fit_are_named(data, text, message):
+    (data / "labs" / "fantastic-gains.csv").write_text(text)
+    _, faults = read_review(data)
+    assert [fault.file for fault in faults] == ["labs/fantastic-gains.csv"]
+    assert message in faults[0].message
+    assert "ktreview lab run fantastic-gains --save" in faults[0].message
+
+
+def test_measurements_of_no_lab_are_named(data):
+    (data / "labs" / "nosuch.csv").write_text("regime,arm,seed,metric,value\n")
+    _, faults = read_review(data)
+    assert [str(fault) for fault in faults] == [
+        "labs/nosuch.csv: belongs to no lab. Declare it in a .yaml file beside it, or remove the file."
+    ]
+
+
+def test_a_lab_that_has_not_run_is_declared_and_in_no_frame(data, review):
+    (data / "labs" / "fantastic-gains.csv").unlink()
+    found = load_review(data)
+    assert list(found.declared) == list(review.declared)
+    assert "fantastic-gains" not in set(found.labs["lab"])
+
+
+def test_a_changed_measurement_changes_the_digests_that_rest_on_it(data, review):
+    path = data / "labs" / "fantastic-gains.csv"
+    text = path.read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if ",accuracy," in line)
+    path.write_text(text.replace(line, f"{line.rpartition(',')[0]},0.123", 1), encoding="utf-8")
+    changed = load_review(data)
+    assert changed.digest() != review.digest()
+    assert changed.digest("knowledge-distillation") != review.digest("knowledge-distillation")
+    assert changed.digest("knowledge-editing") == review.digest("knowledge-editing")
 
 
 def test_two_records_of_one_paper_are_named(data):

@@ -181,6 +181,7 @@ def fit(
     rate = torch.as_tensor(lr, dtype=torch.get_default_dtype()).expand(rows)
     first = {name: torch.zeros_like(value) for name, value in params.items()}
     second = {name: torch.zeros_like(value) for name, value in params.items()}
+    room = {name: torch.empty_like(value) for name, value in params.items()}  # so that no step allocates
     for step in range(steps):
         values = loss(params, step)
         if values.shape != (rows,):
@@ -201,11 +202,12 @@ def fit(
                 if optimiser == "sgd":
                     value.sub_(by_row * grads[name])
                     continue
-                first[name].mul_(0.9).add_(grads[name], alpha=0.1)
-                second[name].mul_(0.999).addcmul_(grads[name], grads[name], value=0.001)
-                mean = first[name] / (1 - 0.9 ** (step + 1))
-                scale = (second[name] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
-                value.sub_(by_row * (mean / scale + decay * value))
+                grad, own = grads[name], room[name]
+                first[name].lerp_(grad, 0.1)
+                second[name].mul_(0.999).addcmul_(grad, grad, value=0.001)
+                torch.sqrt(second[name], out=own).div_((1 - 0.999 ** (step + 1)) ** 0.5).add_(1e-8)
+                torch.div(first[name], own, out=own)
+                value.mul_(1 - by_row * decay).addcmul_(own, -by_row / (1 - 0.9 ** (step + 1)))
     return {name: value.detach() for name, value in params.items()}
 
 
