@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ktreview.cli import main
+from ktreview.labs import lab
 
 
 def test_check_reports_the_whole_review(capsys):
@@ -64,3 +65,95 @@ def test_missing_pages_are_named(tmp_path, capsys):
     assert "book/b.html is missing" in capsys.readouterr().err
     (tmp_path / "book" / "b.html").write_text("x")
     assert main(["pages", str(tmp_path), "--contents", str(contents)]) == 0
+
+
+QUICK = "neurocomparatives"  # the quickest lab
+
+
+@pytest.mark.parametrize("command", ["list", "show", "run"])
+def test_every_command_on_labs_has_help_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["lab", command, "--help"])
+    assert ended.value.code == 0
+    assert f"example:\n  ktreview lab {command}" in capsys.readouterr().out
+
+
+def test_labs_are_listed_with_verdicts_and_shown_with_all_that_they_declare(review, capsys):
+    assert main(["lab", "list"]) == 0
+    out = capsys.readouterr().out
+    for row in review.labs.itertuples():
+        line = next(line for line in out.splitlines() if line.startswith(f"{row.lab} "))
+        assert line.endswith(row.verdict)
+    assert main(["lab", "show", QUICK]) == 0
+    out = capsys.readouterr().out
+    declared = review.declared[QUICK]
+    assert declared.question in out
+    assert declared.shows_not in out
+    assert f"  {declared.baseline} (baseline): " in out
+    assert f"\n{review.labs.set_index('lab').loc[QUICK, 'verdict']}: {declared.question}\n" in out
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("KTREVIEW_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_two_workers_of_either_engine_measure_the_same(review):
+    found = {
+        engine: list(lab.measure_all(review, [QUICK, QUICK], jobs=2, engine=engine, seeds=(0, 1)))
+        for engine in ("joblib", "dask")
+    }
+    kept = review.lab_runs[(review.lab_runs["lab"] == QUICK) & review.lab_runs["seed"].isin([0, 1])]
+    for results in found.values():
+        assert [name for name, _ in results] == [QUICK, QUICK]
+        for _, frame in results:
+            both = kept.merge(frame, on=["regime", "arm", "seed", "metric"])
+            assert len(both) == len(kept)
+            assert (both["value_x"] == both["value_y"]).all()
+
+
+def test_a_run_that_differs_is_told_and_saved_only_when_asked(data, review, cache, capsys):
+    path = data / "labs" / f"{QUICK}.csv"
+    kept = path.read_text(encoding="utf-8")
+    line = kept.splitlines()[1]
+    broken = kept.replace(line, f"{line.rpartition(',')[0]},0.125", 1)
+    path.write_text(broken, encoding="utf-8")
+    assert main(["lab", "run", QUICK, "--data", str(data)]) == 1
+    told = capsys.readouterr().err
+    assert f"ktreview: {QUICK}.csv: 1 of " in told
+    assert "Run it again with --save if the change is meant." in told
+    assert path.read_text(encoding="utf-8") == broken
+    assert main(["lab", "run", QUICK, "--data", str(data), "--save"]) == 0
+    assert [row for row in path.read_text(encoding="utf-8").splitlines() if ",seconds," not in row] == [
+        row for row in kept.splitlines() if ",seconds," not in row
+    ]
+
+
+def test_other_seeds_are_run_and_compared_with_nothing(cache, capsys):
+    assert main(["lab", "run", QUICK, "--seeds", "3,9", "--fresh"]) == 0
+    captured = capsys.readouterr()
+    assert f"{QUICK}: " in captured.out
+    assert "differ" not in captured.out + captured.err
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("seeds", ["x", "3", "1-"])
+def test_seeds_that_are_none_are_refused(seeds, capsys):
+    with pytest.raises(SystemExit):
+        main(["lab", "run", QUICK, "--seeds", seeds])
+    assert "error: argument --seeds: " in capsys.readouterr().err
+
+
+def test_an_unknown_lab_or_none_at_all_is_one_message(capsys):
+    assert main(["lab", "run", "nosuch"]) == 1
+    assert "there is no lab 'nosuch'; the labs are " in capsys.readouterr().err
+    assert main(["lab", "run"]) == 1
+    assert "name a lab, or say --all" in capsys.readouterr().err
+
+
+def test_a_lab_without_torch_says_what_to_do(monkeypatch, cache, capsys):
+    monkeypatch.setattr("ktreview.labs.lab.find_spec", lambda _: None)
+    assert main(["lab", "run", QUICK, "--jobs", "1"]) == 1
+    assert "labs need torch: run `make labs`" in capsys.readouterr().err

@@ -98,13 +98,25 @@ def bootstrap(differences: Values) -> tuple[float, float]:
 
     At eight pairs it covers the truth in 85 to 89 of 100 cases, hence `outcome` asks for more.
     """
-    low, high = np.percentile(differences[_draws(len(differences))].mean(axis=1), [2.5, 97.5])
+    low, high = np.percentile(_draws(len(differences)) @ differences, [2.5, 97.5])
     return float(low), float(high)
 
 
 @cache
-def _draws(n: int) -> npt.NDArray[np.intp]:
-    return np.random.default_rng(0).integers(0, n, (DRAWS, n))
+def _draws(n: int) -> Values:
+    """Return how often each of `n` pairs is drawn, as a share, shape (DRAWS, n)."""
+    places = np.random.default_rng(0).integers(0, n, (DRAWS, n))
+    return np.stack([np.bincount(drawn, minlength=n) for drawn in places]) / n
+
+
+@cache
+def _signs(n: int) -> Values:
+    """Return the flips to try, shape (flips, n)."""
+    if n <= 16:
+        return np.array(list(product((1.0, -1.0), repeat=n)))
+    signs = np.random.default_rng(0).choice((1.0, -1.0), (DRAWS, n))
+    signs[0] = 1.0  # what was seen is one of the flips
+    return signs
 
 
 def sign_flip(differences: Values) -> float:
@@ -114,13 +126,7 @@ def sign_flip(differences: Values) -> float:
     ----------
     E. J. G. Pitman, Significance tests which may be applied to samples from any populations (1937).
     """
-    n = len(differences)
-    if n <= 16:
-        signs = np.array(list(product((1.0, -1.0), repeat=n)))
-    else:
-        signs = np.random.default_rng(0).choice((1.0, -1.0), (DRAWS, n))
-        signs[0] = 1.0  # what was seen is one of the flips
-    means = np.abs(signs @ differences)
+    means = np.abs(_signs(len(differences)) @ differences)
     return float((means >= abs(differences.sum()) - 1e-12 * np.abs(differences).sum()).mean())
 
 
