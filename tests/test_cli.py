@@ -114,7 +114,8 @@ def test_two_workers_of_either_engine_measure_the_same(review):
             assert (both["value_x"] == both["value_y"]).all()
 
 
-def test_a_run_that_differs_is_told_and_saved_only_when_asked(data, review, cache, capsys):
+@pytest.mark.usefixtures("cache")
+def test_a_run_that_differs_is_told_and_saved_only_when_asked(data, capsys):
     path = data / "labs" / f"{QUICK}.csv"
     kept = path.read_text(encoding="utf-8")
     line = kept.splitlines()[1]
@@ -153,7 +154,8 @@ def test_an_unknown_lab_or_none_at_all_is_one_message(capsys):
     assert "name a lab, or say --all" in capsys.readouterr().err
 
 
-def test_a_lab_without_torch_says_what_to_do(monkeypatch, cache, capsys):
+@pytest.mark.usefixtures("cache")
+def test_a_lab_without_torch_says_what_to_do(monkeypatch, capsys):
     monkeypatch.setattr("ktreview.labs.lab.find_spec", lambda _: None)
     assert main(["lab", "run", QUICK, "--jobs", "1"]) == 1
     assert "labs need torch: run `make labs`" in capsys.readouterr().err

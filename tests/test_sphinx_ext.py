@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
-from ktreview import sphinx_ext
+from ktreview import sphinx_ext, wording
 
 # Sphinx and its extensions warn of their own future; that is not ours to test.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -159,3 +159,24 @@ def test_a_changed_style_sheet_reaches_the_site_though_no_page_changed(build, tm
         where = (tmp_path / "source", tmp_path / "source", tmp_path / "html", tmp_path / "trees")
         Sphinx(*where, "html", confoverrides=options, status=None, warning=io.StringIO()).build()
         assert (tmp_path / "html" / "_static" / "own.css").read_text() == text
+
+
+def test_labs_are_told_and_shown_with_their_code(build, review):
+    soups, warnings, _ = build(
+        index="# A\n\n{effect}`fantastic-gains` and {outcome}`fantastic-gains/1`\n\n```{lab} fantastic-gains\n```\n",
+        book__papers__fantastic_gains="# B\n\n```{part} labs fantastic-gains\n```\n",
+    )
+    assert not warnings
+    page = soups["index.html"]
+    _, first, _, _ = review.compared("fantastic-gains")[0]
+    assert f"{wording.effect(first)} and supports" in page.text
+    own = page.select_one("section#lab-fantastic-gains")
+    assert "def partition(" in own.pre.text
+    assert review.declared["fantastic-gains"].shows_not in own.text
+
+
+@pytest.mark.parametrize("text", ["{effect}`fantastic-gains/9`", "{outcome}`nosuch`", "```{lab} nosuch\n```"])
+def test_a_lab_that_does_not_exist_is_a_warning(build, text):
+    _, warnings, _ = build(index=f"# A\n\n{text}\n")
+    assert len(warnings) == 1
+    assert "index.md" in warnings[0]

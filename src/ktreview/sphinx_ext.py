@@ -9,7 +9,8 @@ In chapters, prose takes every number, quote and name from the records:
 ``{verdict}`panda-2```                    what results settle about the claim, linked
 ``{result}`kg-traces/webqsp-hits```       a result beside its baseline, linked
 ``{points}`..```, ``{relative}`..```      the same result's gain, in points or in percent of the baseline
-``{effect}`cuber```, ``{outcome}`cuber``` a lab's headline effect, and its verdict, linked
+``{effect}`cuber```, ``{outcome}`cuber```  a lab's headline effect; its verdict, linked
+``{effect}`cuber/2```, ``{outcome}`..```  the same of its second further comparison
 ``{count}`claims kind=gain```             a count (`ktreview.query.count`)
 ````{lab} cuber````                       a lab: question, equation, code, comparisons, limits
 ````{papers} knowledge-distillation````   the theme's papers as cards
@@ -154,6 +155,15 @@ def _lab(name: str) -> str:
     return name
 
 
+def _comparison(name: str) -> Any:
+    """Return the comparison that ``lab`` or ``lab/n`` names: the headline, or the n-th further one."""
+    lab, _, place = name.partition("/")
+    found = _load().compared(_lab(lab))
+    if not (place or "0").isdigit() or int(place or 0) >= len(found):
+        raise KeyError(f"{lab} has {len(found) - 1} further comparisons; there is no {name!r}")
+    return found[int(place or 0)]
+
+
 def _cards(theme: str) -> str:
     review = _load()
     if theme not in review.themes:
@@ -185,8 +195,8 @@ _SHOWN: dict[str, Callable[..., str]] = {
     "title": lambda key: _paper(key).title,
     "part": lambda name, key: pages.part(_load(), name, key),
     "lab": lambda name: pages.lab(_load(), _lab(name)),
-    "effect": lambda name: wording.effect(_load().compared(_lab(name))[0][1]),
-    "outcome": lambda name: _load().compared(_lab(name))[0][3],
+    "effect": lambda name: wording.effect(_comparison(name)[1]),
+    "outcome": lambda name: _comparison(name)[3],
     "papers": _cards,
     "show figure": _maker(figures.BY_NAME, "figure"),
     "show table": _maker({**tables.BY_NAME, **indexes.BY_NAME}, "table"),
@@ -234,7 +244,7 @@ _TARGETS: dict[str, Callable[[str], str]] = {
     "claim": lambda claim: f"{_claim(claim).paper}#words-{claim}",
     "result": lambda name: f"{_result(name)[0]}#result-{_result(name)[1].id}",
     "verdict": lambda claim: f"{_claim(claim).paper}#verdict-{claim}",
-    "outcome": lambda name: f"{_load().declared[name].paper}#lab-{name}",
+    "outcome": lambda name: f"{_load().declared[name.partition('/')[0]].paper}#lab-{name.partition('/')[0]}",
 }
 _CLASSES = {"claim": "kt-quote"}
 _ROLES = "paper claim value count result points relative verdict title effect outcome".split()
