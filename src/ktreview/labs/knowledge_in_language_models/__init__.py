@@ -1,0 +1,1 @@
+"""Labs of the chapter on knowledge in language models."""
