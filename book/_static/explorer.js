@@ -22,7 +22,7 @@ document.addEventListener("DOMContentLoaded", () => {
       row.hidden = !fits;
       shown += fits;
     });
-    status.textContent = `${shown} of ${rows.length} ${explorer.dataset.noun} shown.${shown ? "" : " None fits all filters."}`;
+    status.textContent = `${shown} of ${rows.length} ${explorer.dataset.noun ?? "rows"} shown.${shown ? "" : " None fits all filters."}`;
   }
 
   function keep() {
