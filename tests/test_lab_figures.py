@@ -35,7 +35,12 @@ def test_every_seed_of_every_arm_is_drawn(review, name):
     drawn = len(shown) + 2 * len(declared.comparisons())
     for svg in (figure.wide, figure.narrow):
         assert marks(svg) >= drawn
-    assert len(figure.data) == len(runs)
+    kept = figure.data.melt(["regime", "metric", "arm"], var_name="seed").dropna()
+    kept["seed"] = kept["seed"].str.removeprefix("seed ").astype(int)
+    keys = ["regime", "metric", "arm", "seed"]
+    both = kept.merge(shown, on=keys)
+    assert len(kept) == len(both) == len(shown)
+    assert (both["value_x"] == both["value_y"]).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

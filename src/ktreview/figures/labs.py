@@ -30,6 +30,7 @@ class _Panel:
     """The arms that share a metric and a regime, and the comparisons between them."""
 
     title: str
+    regime: str
     metric: str
     arms: dict[str, pd.Series[float]]
     compared: Sequence[Row]
@@ -47,7 +48,7 @@ def lab(review: Review, name: str) -> Figure:
     Returns
     -------
     Figure
-        Its data has one row a regime, metric, arm and seed.
+        Its data has one row a regime, metric and arm that it draws, and a column a seed.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def lab(review: Review, name: str) -> Figure:
             "its headline."
         ),
         alt=_alt(panels),
-        data=runs[["regime", "metric", "arm", "seed", "value"]],
+        data=_data(panels),
     )
 
 
@@ -92,8 +93,18 @@ def _panels(declared: Lab, runs: pd.DataFrame, compared: Sequence[Row]) -> list[
         title = metric[:1].upper() + metric[1:]
         if regime != "main":
             title += f", {regime.replace('-', ' ')}"
-        panels.append(_Panel(title, metric, {arm: found for arm, found in arms.items() if len(found)}, own))
+        arms = {arm: found for arm, found in arms.items() if len(found)}
+        panels.append(_Panel(title, regime, metric, arms, own))
     return panels
+
+
+def _data(panels: Sequence[_Panel]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"regime": panel.regime, "metric": panel.metric, "arm": arm}
+        | {f"seed {seed}": found.get(seed) for seed in (*SEEDS, *REPLICATION)}
+        for panel in panels
+        for arm, found in panel.arms.items()
+    )
 
 
 def _alt(panels: Sequence[_Panel]) -> str:
@@ -179,7 +190,6 @@ def _draw_arms(axes: Axes, panel: _Panel, narrow: bool) -> None:
                 markeredgewidth=1.1,
                 markeredgecolor=colour,
                 markerfacecolor=colour if filled else "none",
-                alpha=0.85,
                 clip_on=False,
             )
             if filled and len(own):

@@ -185,15 +185,28 @@ def _finish(source: str, ident: str, alt: str, links: Mapping[str, Link]) -> str
     root.set("role", "group")
     root.set("aria-label", alt)
     root.set("style", "width:100%;height:auto")
+    named = set(re.findall(r"(?:href=\"#|url\(#)([^\")]+)", source))
     for element in root.iter():
+        if element.get("id") not in named:
+            element.attrib.pop("id", None)
         _own_ids(element, ident)
+        for name in _COORDINATES & element.attrib.keys():
+            element.set(name, re.sub(r"\d+\.\d{3,}", _rounded, element.attrib[name]))
         if element.tag == f"{{{_SVG}}}a":
             _link(element, links)
     text = ET.tostring(root, encoding="unicode")
     text = re.sub(r"'?DejaVu Sans'?(?:, [^;\"]*)?(?=[;\"])", "inherit", text)
     for role, colour in PALETTE.items():
         text = text.replace(colour, f"var(--kt-{role}, {colour})")
-    return text.replace("\n", " ").strip()
+    return re.sub(r">\s+<", "><", text.replace("\n", " ")).strip()
+
+
+#: Attributes that hold coordinates, which are kept to a hundredth of a point.
+_COORDINATES = frozenset({"d", "x", "y", "transform"})
+
+
+def _rounded(match: re.Match[str]) -> str:
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _own_ids(element: ET.Element, ident: str) -> None:
