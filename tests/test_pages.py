@@ -63,6 +63,17 @@ def test_every_result_and_every_verdict_has_its_place(review):
         assert len(verdicts) == len(record.verdicts)
 
 
+def test_links_to_the_results_of_one_verdict_can_be_told_apart(review):
+    for key in review.records:
+        for verdict in shown(review, "claims", key).select("p[id^=verdict-]"):
+            links = [a.text for a in verdict.select('a[href^="#result-"]')]
+            assert len(set(links)) == len(links)
+    words = shown(review, "claims", "panda").select_one('a[href="#result-bert-large-prompt-tuning"]').text
+    assert (
+        words == "9 target tasks, average, average score: 78.41 against 77.5 (prompt tuning without transfer)"
+    )
+
+
 def test_a_paper_with_nothing_says_so(review):
     assert "no claim about its own results" in shown(review, "claims", "jd-resume").text
     assert "No result from beyond the abstract" in shown(review, "results", "jd-resume").text
