@@ -42,7 +42,7 @@ def fuar(before: dict[str, Tensor], after: dict[str, Tensor]) -> Tensor:
 
     References
     ----------
-    ckl, section 3.3 (FUAR), for one phase of continued training.
+    ckl (FUAR), for one phase of continued training.
     """
     gains = [(after[part] - before[part]).clamp(min=0) for part in ("updated", "acquired")]
     gained, lost = gains[0] + gains[1], (before["retained"] - after["retained"]).clamp(min=0)
@@ -63,7 +63,7 @@ def expanded(core: Tensor, x: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
 
     References
     ----------
-    ckl, section 4 (parameter expansion); the adapter stands for its K-Adapter and LoRA.
+    ckl (parameter expansion); the adapter stands for its K-Adapter and LoRA.
     """
     return core + (x @ inner.mT).relu() @ outer.mT
 

@@ -36,7 +36,7 @@ def supermask(scores: Tensor, density: float) -> Tensor:
 
     References
     ----------
-    exssnet, section 3 (SSNeT), and its official code, ``models/module_util.py``.
+    exssnet (SSNeT) and its official code, ``models/module_util.py``.
     """
     size = scores.detach().abs().flatten(1)
     count = max(1, round(density * size.shape[1]))
@@ -60,7 +60,7 @@ def exclusive(mask: Tensor, earlier: Tensor) -> Tensor:
 
     References
     ----------
-    exssnet, section 3.1 (exclusive supermask subnetwork training).
+    exssnet (exclusive supermask subnetwork training), and its official code, ``trainers/weights.py``.
     """
     if not earlier.shape[1]:
         return mask
@@ -82,7 +82,7 @@ def nearest(features: Tensor, labels: Tensor, neighbours: int = 5) -> Tensor:
 
     References
     ----------
-    exssnet, section 3.2 (KNN-based knowledge transfer), and its official code, ``utils/my_utils.py``.
+    exssnet (KNN-based knowledge transfer) and its official code, ``utils/my_utils.py``.
     """
     known = 2 * features.shape[1] // 3
     apart = torch.cdist(features[:, known:], features[:, :known])
