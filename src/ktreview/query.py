@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ktreview.dictionary import read_dictionary
 from ktreview.review import COLUMNS, Review
 
 
@@ -53,7 +54,7 @@ def count(review: Review, query: str) -> int:
             raise ValueError(
                 f"{condition!r} is no condition on {name}; its columns are {', '.join(frame.columns)}"
             )
-        if value and value not in set(frame[field].astype(str)):
+        if value and value not in set(frame[field].astype(str)) | _vocabulary(name, field):
             raise ValueError(f"{value!r} is not a value of {name}.{field}")
         same = kept[field].astype(str) == value
         kept = kept[~same if negated else same]
@@ -62,3 +63,9 @@ def count(review: Review, query: str) -> int:
     if column not in frame:
         raise ValueError(f"{column!r} is no column of {name}; its columns are {', '.join(frame.columns)}")
     return int(kept[column].nunique())
+
+
+def _vocabulary(frame: str, column: str) -> set[str]:
+    """Return the values that a column may have, though no row has them; empty if it is free."""
+    facts = read_dictionary().frames[frame].columns.get(column)
+    return {str(value) for value in facts.vocabulary or ()} if facts else set()
