@@ -104,7 +104,7 @@ def knowledge_token(
 
     References
     ----------
-    vitpose, section on the transferability of ViTPose (token-based distillation).
+    vitpose, abstract (knowledge token); the formula is not checked against the paper's section.
     """
     on, order = torch.ones(len(images)), batches(seeds, images.shape[1], 20, _STEPS)
     width = teacher["embed.bias"].shape[-1]
