@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktreview import load_review, wording
@@ -173,6 +173,7 @@ def test_hostile_words_of_a_record_stay_words(review):
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1))
+@settings(deadline=None)
 def test_any_words_come_back_as_they_went_in(words):
     review = load_review_once()
     claims = review.claims[:2].assign(quote=words, metric=words)

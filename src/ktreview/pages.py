@@ -237,7 +237,8 @@ def _lab(review: Review, name: str) -> _Lab:
 
 def _title(review: Review, key: str) -> str:
     paper = review.records[key]
-    return f"{wording.short_name(paper)}: {paper.title}"
+    name = wording.short_name(paper)
+    return paper.title if paper.title.lower().startswith(name.lower()) else f"{name}: {paper.title}"
 
 
 def _claims(review: Review, key: str) -> Iterator[_Claim]:
@@ -277,7 +278,7 @@ def _result(result: Result) -> _Result:
     points, relative = gains(result)
     gain = ", ".join(
         wording.signed(amount, unit)
-        for amount, unit in ((points, " points"), (relative, "%"))
+        for amount, unit in ((points, " points"), (relative, "% of the baseline"))
         if amount is not None
     )
     before, after = result.baseline_value, result.method_value
