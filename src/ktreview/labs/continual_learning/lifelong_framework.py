@@ -53,8 +53,8 @@ def consolidated(grad: Tensor, weight: Tensor, anchor: Tensor, stiffness: Tensor
     lifelong-framework, its central mechanism.
     """
     frozen = torch.isinf(stiffness)
-    pull = 2 * torch.where(frozen, 0.0, stiffness) * (weight - anchor)
-    return torch.where(frozen, 0.0, grad + pull)
+    pull = 2 * stiffness.masked_fill(frozen, 0.0) * (weight - anchor)
+    return (grad + pull).masked_fill(frozen, 0.0)
 
 
 def columns(tasks: int, width: int) -> tuple[Tensor, Tensor]:
@@ -94,12 +94,15 @@ class _Net:
     def features(self, params: Params, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last hidden layer, and that which links of later tasks see, both (P, n, units)."""
         one = (x @ params["w1"].mT).relu()
-        few = self.untrained
-        blank = (x[few] @ self.first["w1"][few].mT).relu()
-        source = one.detach().index_copy(0, few, blank)
-        two = one @ (params["w2"] * self.inside).mT + source @ (params["w2"] * self.links).mT
+        few, source, inside = self.untrained, one.detach(), params["w2"] * self.inside
+        if len(few):
+            blank = (x[few] @ self.first["w1"][few].mT).relu()
+            source = source.index_copy(0, few, blank)
+        two = (one @ inside.mT + source @ (params["w2"] * self.links).mT).relu()
+        if not len(few):
+            return two, two.detach()
         other = (blank @ (self.first["w2"] * self.inside)[few].mT).relu()
-        return two.relu(), two.relu().detach().index_copy(0, few, other)
+        return two, two.detach().index_copy(0, few, other)
 
     def logits(self, params: Params, x: Tensor, task: int) -> Tensor:
         two, source = self.features(params, x)
