@@ -6,9 +6,10 @@ set          shape and unit                                  source             
 digits       1,797 images of 8 x 8 pixels, ink from 0 to 1;  UCI optical recognition of      CC BY 4.0
              labels 0 to 9                                   handwritten digits (test part),
                                                              in scikit-learn
-text         characters of technical prose, as numbers from  descriptions of data sets in    BSD-3-Clause
-             0 to 95; 40,000 and more a domain       scikit-learn; docstrings of
-                                                             NumPy, SciPy and PyTorch
+text         characters of technical prose and code, as      descriptions of data sets in    BSD-3-Clause
+             numbers from 0 to 95; 40,000 and more a domain  scikit-learn; docstrings and
+                                                             code of NumPy, SciPy, PyTorch
+                                                             and NetworkX
 miserables   77 persons, 254 pairs that share a chapter      Knuth's Stanford GraphBase,     public data
                                                              in networkx
 ===========  ==============================================  ==============================  =============
@@ -34,6 +35,8 @@ _TEXTS = {
     "numpy": ("numpy", "_core/_add_newdocs.py"),
     "scipy": ("scipy", "stats/_continuous_distns.py"),
     "torch": ("torch", "_tensor_docs.py"),
+    "special": ("scipy", "special/_add_newdocs.py"),
+    "networkx": ("networkx", "algorithms/*.py"),
 }
 #: Characters a text is made of: printable ASCII and, for all else, one more.
 CHARACTERS = 96
@@ -115,7 +118,7 @@ def text(domain: str) -> Tensor:
 
     Parameters
     ----------
-    domain : {'scikit-learn', 'numpy', 'scipy', 'torch'}
+    domain : {'scikit-learn', 'numpy', 'scipy', 'torch', 'special', 'networkx'}
     """
     package, pattern = _TEXTS[domain]
     found = importlib.util.find_spec(package)
@@ -131,3 +134,58 @@ def turned(images: Tensor, quarters: int) -> Tensor:
     """Turn square images, given as rows of pixels (..., side * side), by quarter turns anticlockwise."""
     side = int(images.shape[-1] ** 0.5)
     return images.reshape(*images.shape[:-1], side, side).rot90(quarters, (-2, -1)).flatten(-2)
+
+
+def passages(domain: str, seeds: Sequence[int], length: int = 500, **sizes: int) -> dict[str, Tensor]:
+    """Draw parts of a text that share no character, afresh for each seed.
+
+    Parameters
+    ----------
+    domain : str
+        As `text` takes it.
+    seeds : sequence of int
+    length : int, optional
+        Characters of a passage.
+    **sizes : int
+        How many passages each part has; they may leave some over.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Character numbers, shape (S, size, length).
+
+    Raises
+    ------
+    ValueError
+        If the parts need more passages than the text has.
+    """
+    source = text(domain)
+    count = len(source) // length
+    if sum(sizes.values()) > count:
+        raise ValueError(f"parts of {sizes} need more than the {count} passages that {domain} has")
+    cut = source[: count * length].reshape(count, length)
+    orders = torch.tensor(np.stack([np.random.default_rng((seed, 3)).permutation(count) for seed in seeds]))
+    ends = np.cumsum(list(sizes.values()))
+    return {
+        name: cut[orders[:, end - size : end]] for (name, size), end in zip(sizes.items(), ends, strict=True)
+    }
+
+
+def windows(parts: Tensor, context: int) -> tuple[Tensor, Tensor]:
+    """Return what comes before each character of passages, and the characters.
+
+    Windows never reach across the ends of a passage.
+
+    Parameters
+    ----------
+    parts : Tensor, shape (S, size, length)
+    context : int
+        Characters to look back at.
+
+    Returns
+    -------
+    tuple of Tensor
+        Shapes (S, n, context) and (S, n), of n = size (length - context).
+    """
+    found = parts.unfold(-1, context + 1, 1).flatten(1, 2)
+    return found[..., :-1].contiguous(), found[..., -1].contiguous()

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+import torch.nn.functional as nnf
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
@@ -214,3 +215,34 @@ def fit(
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return each row's share of right answers, shape (P,), from logits (P, n, C) and labels (P, n)."""
     return (logits.argmax(dim=-1) == labels).to(torch.get_default_dtype()).mean(dim=-1)
+
+
+class CharacterModel(nn.Module):
+    """A language model that predicts the next character from a few before it.
+
+    Embeddings of the characters side by side, one layer of tanh units, and a linear head.
+
+    Parameters
+    ----------
+    units : int
+        Of the hidden layer: the model's size.
+    context, width, characters : int, optional
+        Characters looked back at, length of an embedding, size of the alphabet.
+
+    References
+    ----------
+    Y. Bengio, R. Ducharme, P. Vincent and C. Jauvin, A Neural Probabilistic Language Model (2003),
+    section 2, without direct connections.
+    """
+
+    def __init__(self, units: int, context: int = 6, width: int = 8, characters: int = 96) -> None:
+        super().__init__()
+        self.embedding = nn.Parameter(torch.randn(characters, width))
+        self.hidden = nn.Linear(context * width, units)
+        self.head = nn.Linear(units, characters)
+
+    def forward(self, before: Tensor) -> Tensor:
+        """Return logits of the next character, shape (n, characters), from (n, context)."""
+        embedded = nnf.embedding(before, self.embedding).flatten(-2)
+        logits: Tensor = self.head(self.hidden(embedded).tanh())
+        return logits
