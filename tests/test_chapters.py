@@ -94,6 +94,21 @@ def test_every_paper_of_a_theme_is_named_linked_and_cited_in_its_chapter(review,
     assert papers <= roles(path, "cite")
 
 
+@pytest.mark.parametrize("path", THEMES, ids=lambda path: path.stem)
+def test_every_lab_of_a_theme_stands_in_its_chapter_with_its_figure(review, path):
+    notebook = read(path)
+    source = {
+        kind: "\n".join(c.source for c in notebook.cells if c.cell_type == kind)
+        for kind in ("markdown", "code")
+    }
+    labs = list(review.labs.loc[review.labs["theme"] == path.stem, "lab"])
+    assert [lab for lab in labs if f"```{{lab}} {lab}\n```" not in source["markdown"]] == []
+    assert [lab for lab in labs if f'figures.lab(review, "{lab}")' not in source["code"]] == []
+    assert [
+        lab for lab in labs if not re.search(rf"{{(effect|outcome)}}`{lab}[`/]", source["markdown"])
+    ] == []
+
+
 @pytest.mark.parametrize(
     "path", [*CHAPTERS, BOOK / "index.md", BOOK / "method.md"], ids=lambda path: path.stem
 )
