@@ -69,14 +69,13 @@ class PoseTransformer(nn.Module):
     def forward(self, images: Tensor, token: Tensor, on: Tensor) -> Tensor:
         """Return keypoints, shape (n, 4), from images (n, 64) and a token; `on`: 1 to heed it, else 0."""
         tokens = self.embed(images.reshape(len(images), 8, 8)) + self.place
-        tokens = torch.cat([tokens, self.project(token).expand(len(images), 1, -1)], dim=1)
-        query, key, value = self.attention(self.norm(tokens)).chunk(3, dim=-1)
-        logits = query @ key.transpose(-2, -1) / key.shape[-1] ** 0.5
+        extra = self.project(token).expand(len(images), 1, -1)
+        query, key, value = self.attention(self.norm(torch.cat([tokens, extra], dim=1))).chunk(3, dim=-1)
+        logits = query[:, :8] @ key.transpose(-2, -1) / key.shape[-1] ** 0.5
         exp = (logits - logits.amax(dim=-1, keepdim=True)).exp() * torch.cat([torch.ones(8), on.reshape(1)])
-        weights = exp / exp.sum(dim=-1, keepdim=True)
-        tokens = tokens + self.out(weights @ value)
+        tokens = tokens + self.out(exp / exp.sum(dim=-1, keepdim=True) @ value)
         tokens = tokens + self.feed(tokens)
-        found: Tensor = self.decode(tokens[:, :8].mean(dim=1))
+        found: Tensor = self.decode(tokens.mean(dim=1))
         return found
 
 
