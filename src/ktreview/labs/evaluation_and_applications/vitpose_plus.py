@@ -64,8 +64,9 @@ class FactorisedFeedForward(nn.Module):
         Tensor, shape (n, t, width)
         """
         hidden = self.first(inputs).relu()
-        each = self.experts(hidden).reshape(*inputs.shape[:-1], expert.shape[-1], inputs.shape[-1])
-        chosen = (each * expert[:, None, :, None]).sum(dim=-2)
+        sizes = (expert.shape[-1], inputs.shape[-1])
+        weight = (expert @ self.experts.weight.reshape(sizes[0], -1)).reshape(-1, sizes[1], hidden.shape[-1])
+        chosen = hidden @ weight.transpose(-2, -1) + (expert @ self.experts.bias.reshape(sizes))[:, None]
         outputs: Tensor = (1 - own) * self.second(hidden) + own * chosen
         return outputs
 
