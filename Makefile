@@ -28,8 +28,9 @@ $(VENV)/.book: $(VENV)/.python requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --editable .
 	@touch $@
 
-$(VENV)/.labs: $(VENV)/.book requirements-labs.txt
+$(VENV)/.labs: $(VENV)/.book requirements-labs.txt requirements-labs-data.txt
 	$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --requirement requirements-labs.txt
+	$(BIN)/pip install --quiet --no-deps --requirement requirements-labs-data.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.labs requirements-dev.txt
