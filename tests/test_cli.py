@@ -132,6 +132,16 @@ def test_a_run_that_differs_is_told_and_saved_only_when_asked(data, capsys):
     ]
 
 
+@pytest.mark.usefixtures("cache")
+def test_a_lab_whose_model_is_missing_is_skipped_aloud_among_all_and_fails_alone(monkeypatch, capsys):
+    missing = lab.MissingError("some-model is not installed: run `make labs`")
+    monkeypatch.setattr(lab, "measure_all", lambda *_, **__: iter([(QUICK, missing)]))
+    assert main(["lab", "run", "--all"]) == 0
+    assert f"{QUICK}: skipped, as some-model is not installed: run `make labs`" in capsys.readouterr().out
+    assert main(["lab", "run", QUICK]) == 1
+    assert "ktreview: some-model is not installed: run `make labs`" in capsys.readouterr().err
+
+
 def test_other_seeds_are_run_and_compared_with_nothing(cache, capsys):
     assert main(["lab", "run", QUICK, "--seeds", "3,9", "--fresh"]) == 0
     captured = capsys.readouterr()

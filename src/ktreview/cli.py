@@ -287,6 +287,11 @@ def _lab_run(options: argparse.Namespace) -> int:
     )
     differ = []
     for name, frame in measured:
+        if isinstance(frame, labs.MissingError):
+            if not options.all:
+                raise frame
+            tqdm.write(f"{name}: skipped, as {frame}")
+            continue
         path = options.data / "labs" / f"{name}.csv"
         told = labs.difference(path, frame) if options.seeds is None else ""
         if options.save and options.seeds is None:

