@@ -1,0 +1,1 @@
+"""Labs of papers on transfer and adaptation."""
