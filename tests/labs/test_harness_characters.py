@@ -31,6 +31,8 @@ def test_windows_by_hand():
     before, after = windows(torch.tensor([[[1, 2, 3, 4], [5, 6, 7, 8]]]), 2)
     assert before.tolist() == [[[1, 2], [2, 3], [5, 6], [6, 7]]]
     assert after.tolist() == [[3, 4, 7, 8]]
+    before, after = windows(torch.arange(8).reshape(1, 1, 8), 2, every=3)
+    assert (before.tolist(), after.tolist()) == ([[[0, 1], [3, 4]]], [[2, 5]])
 
 
 @pytest.mark.parametrize("domain", ["special", "networkx"])

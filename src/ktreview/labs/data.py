@@ -171,7 +171,7 @@ def passages(domain: str, seeds: Sequence[int], length: int = 500, **sizes: int)
     }
 
 
-def windows(parts: Tensor, context: int) -> tuple[Tensor, Tensor]:
+def windows(parts: Tensor, context: int, every: int = 1) -> tuple[Tensor, Tensor]:
     """Return what comes before each character of passages, and the characters.
 
     Windows never reach across the ends of a passage.
@@ -181,11 +181,13 @@ def windows(parts: Tensor, context: int) -> tuple[Tensor, Tensor]:
     parts : Tensor, shape (S, size, length)
     context : int
         Characters to look back at.
+    every : int, optional
+        Only every so many-th character is asked for, which is enough to score a model.
 
     Returns
     -------
     tuple of Tensor
-        Shapes (S, n, context) and (S, n), of n = size (length - context).
+        Shapes (S, n, context) and (S, n), of n = size (length - context) if every character is.
     """
-    found = parts.unfold(-1, context + 1, 1).flatten(1, 2)
+    found = parts.unfold(-1, context + 1, every).flatten(1, 2)
     return found[..., :-1].contiguous(), found[..., -1].contiguous()
