@@ -23,7 +23,7 @@ def shortfall(teacher: Tensor, student: Tensor) -> Tensor:
     r"""Return by how much the student's answer falls behind the teacher's on each example.
 
     .. math:: g(x) = \max\left(0,\; p_T(\hat y \mid x) - p_S(\hat y \mid x)\right),
-              \qquad \hat y = \arg\max_y p_T(y \mid x)
+              \qquad \hat y = \operatorname{argmax}_y p_T(y \mid x)
 
     Stands for the assessor that scores both answers.
 
