@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ktreview import chapters, query
+from ktreview import chapters, figures, query
 from ktreview.review import REPLICATION, SEEDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,6 +107,12 @@ def test_every_lab_of_a_theme_stands_in_its_chapter_with_its_figure(review, path
     assert [
         lab for lab in labs if not re.search(rf"{{(effect|outcome)}}`{lab}[`/]", source["markdown"])
     ] == []
+
+
+def test_the_figures_that_chapters_hold_are_those_of_the_labs(review):
+    found = chapters.lab_figures(BOOK)
+    assert sorted(found) == sorted(review.labs["lab"])
+    assert found["neurocomparatives"].strip() == figures.lab(review, "neurocomparatives").html().strip()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ record can become markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -129,7 +129,7 @@ def source(key: str) -> str:
     return f"# {{title}}`{key}`\n\n{parts}"
 
 
-def part(review: Review, name: str, key: str) -> str:
+def part(review: Review, name: str, key: str, drawn: Mapping[str, str] | None = None) -> str:
     """Return a part of a paper's page as HTML.
 
     Parameters
@@ -139,6 +139,8 @@ def part(review: Review, name: str, key: str) -> str:
         A key of `PARTS`.
     key : str
         The paper's.
+    drawn : mapping of str to str, optional
+        Figures of labs that are there already, as HTML by the lab's name; any other is drawn.
 
     Raises
     ------
@@ -152,7 +154,7 @@ def part(review: Review, name: str, key: str) -> str:
     macro = getattr(_template().module, name)
     built = _built(review)
     if key not in built:
-        built[key] = page(review, key)
+        built[key] = page(review, key, drawn or {})
     return str(macro(built[key]))
 
 
@@ -170,7 +172,7 @@ def _template() -> Any:
     return environment.get_template("paper.html")
 
 
-def page(review: Review, key: str) -> Page:
+def page(review: Review, key: str, drawn: Mapping[str, str]) -> Page:
     """Gather all that a paper's page shows."""
     paper = review.records[key]
     claims = list(_claims(review, key))
@@ -189,7 +191,7 @@ def page(review: Review, key: str) -> Page:
             for other, _, reason in related(review, key)
         ],
         [
-            (_lab(review, name), Markup(figures.lab(review, name).html()))  # noqa: S704
+            (_lab(review, name), Markup(drawn.get(name) or figures.lab(review, name).html()))  # noqa: S704
             for name in review.labs.loc[review.labs["paper"] == key, "lab"]
         ],
     )

@@ -35,13 +35,14 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import ktreview
-from ktreview import export, figures, indexes, markup, pages, query, tables, wording
+from ktreview import chapters, export, figures, indexes, markup, pages, query, tables, wording
 from ktreview.records import Paper, Result, Verdict
 from ktreview.review import DATA, Review, digest, gains, rows
 
 logger = logging.getLogger(__name__)
 
 _review: Review | None = None
+_drawn: dict[str, str] = {}
 
 
 def _load() -> Review:
@@ -52,9 +53,10 @@ def _load() -> Review:
 
 def _prepare(app: Sphinx, config: Config) -> None:
     """Load afresh as a build starts; write the bibliography and the papers' pages, which name keys only."""
-    global _review  # noqa: PLW0603 - Sphinx gives roles no other place to share it
+    global _review, _drawn  # noqa: PLW0603 - Sphinx gives roles no other place to share them
     _review = ktreview.load_review(config.ktreview_data)
     book = Path(app.srcdir) / "book"
+    _drawn = chapters.lab_figures(book)
     (book / "papers").mkdir(parents=True, exist_ok=True)
     export.write_if_changed(book / "references.bib", export.bibliography(_load()))
     wanted = {f"{key}.md": pages.source(key) for key in _load().records}
@@ -193,7 +195,7 @@ _SHOWN: dict[str, Callable[..., str]] = {
     "verdict": lambda claim: wording.verdict(_verdict(claim)),
     "count": lambda text: str(query.count(_load(), text)),
     "title": lambda key: _paper(key).title,
-    "part": lambda name, key: pages.part(_load(), name, key),
+    "part": lambda name, key: pages.part(_load(), name, key, _drawn),
     "lab": lambda name: pages.lab(_load(), _lab(name)),
     "effect": lambda name: wording.effect(_comparison(name)[1]),
     "outcome": lambda name: _comparison(name)[3],
