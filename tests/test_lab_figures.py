@@ -63,8 +63,8 @@ def test_an_unknown_lab_is_refused(review):
 def test_the_overview_counts_honestly_and_turns_every_effect_towards_the_claim(review):
     figure = figures.labs(review)
     counts = review.labs["verdict"].value_counts()
-    assert f"{counts.get('supports', 0)} support the claimed direction" in figure.title
-    assert f"{counts.get('contradicts', 0)} contradict it" in figure.title
+    assert f"{counts.get('supports', 0)} come out for the claimed direction" in figure.title
+    assert f"{counts.get('contradicts', 0)} against it" in figure.title
     assert len(figure.data) == len(review.labs)
     drawn = figure.data.set_index("lab")
     for row in review.labs.itertuples():

@@ -262,9 +262,9 @@ def labs(review: Review) -> Figure:
     told = wording.listing(
         f"{counts.get(outcome, 0)} {words}"
         for outcome, words in (
-            ("supports", "support the claimed direction"),
-            ("contradicts", "contradict it"),
-            ("undecided", "leave it undecided"),
+            ("supports", "come out for the claimed direction"),
+            ("contradicts", "against it"),
+            ("undecided", "undecided"),
         )
     )
     links = {
