@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from bs4 import BeautifulSoup
 
-from ktreview import figures, load_review, pages, wording
+from ktreview import chapters, figures, load_review, pages, wording
 from ktreview.explorer import labs_explorer
 from ktreview.review import REPLICATION, SEEDS
 
 REVIEW = load_review()
 NAMES = list(REVIEW.labs["lab"])
+#: As the book shows them; that they are what would be drawn is tested with the chapters.
+STORED = chapters.lab_figures(Path(__file__).resolve().parents[1] / "book")
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+@functools.cache
+def figure_of(name: str) -> figures.Figure:
+    return figures.lab(REVIEW, name)
 
 
 def texts(svg: str) -> str:
@@ -26,7 +35,7 @@ def marks(svg: str) -> int:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_seed_of_every_arm_is_drawn(review, name):
-    figure = figures.lab(review, name)
+    figure = figure_of(name)
     declared = review.declared[name]
     places = {(c.regime, c.metric) for c in declared.comparisons()}
     runs = review.lab_runs[review.lab_runs["lab"] == name]
@@ -45,7 +54,7 @@ def test_every_seed_of_every_arm_is_drawn(review, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_title_says_verdict_effect_and_replication_and_the_text_the_means(review, name):
-    figure = figures.lab(review, name)
+    figure = figure_of(name)
     compared, first, second, outcome = review.compared(name)[0]
     assert figure.title.startswith(wording.OUTCOMES[outcome])
     assert wording.effect(first) in figure.title
@@ -94,7 +103,7 @@ def test_the_explorer_lists_every_lab_beside_what_is_claimed(review):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lab_stands_on_its_paper_s_page_with_code_seeds_and_limits(review, name):
     declared = review.declared[name]
-    page = BeautifulSoup(pages.part(review, "labs", declared.paper), "html.parser")
+    page = BeautifulSoup(pages.part(review, "labs", declared.paper, STORED), "html.parser")
     own = page.select_one(f"section#lab-{name}")
     for function in declared.mechanism:
         assert f"def {function}(" in own.pre.text or f"class {function}" in own.pre.text

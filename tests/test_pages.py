@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ktreview import load_review, pages
+from ktreview import chapters, load_review, pages
 from ktreview.wording import plain
 
 REVIEW = load_review()
 KEYS = list(REVIEW.records)
 
 
+STORED = chapters.lab_figures(Path(__file__).resolve().parents[1] / "book")
+
+
 def shown(review, name, key):
-    return BeautifulSoup(pages.part(review, name, key), "html.parser")
+    return BeautifulSoup(pages.part(review, name, key, STORED), "html.parser")
 
 
 @pytest.mark.parametrize("key", KEYS)
