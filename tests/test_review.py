@@ -264,10 +264,10 @@ def test_two_records_of_one_paper_are_named(data):
 
 
 def test_a_file_name_that_is_no_key_is_named(data):
-    (data / "papers" / "panda.yaml").rename(data / "papers" / "Panda_1.yaml")
+    (data / "papers" / "cakt.yaml").rename(data / "papers" / "Cakt_1.yaml")
     _, faults = read_review(data)
     assert [fault.message for fault in faults] == [
-        "'Panda_1' is no key. Name the file in small letters, digits and hyphens."
+        "'Cakt_1' is no key. Name the file in small letters, digits and hyphens."
     ]
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ktreview import daily_papers, evidence
@@ -234,19 +235,18 @@ def read_review(root: Path | str = DATA) -> tuple[Review | None, list[Fault]]:
                     "Write one file papers/<key>.yaml.",
                 )
             )
-    labs, measured, lab_faults = _read_labs(root, joined, owners)
+    labs, measured, lab_faults = _read_labs(root, joined)
     faults += lab_faults
     return _assemble(themes, dict(sorted(joined.items(), key=lambda item: item[1].n)), labs, measured), faults
 
 
 def _read_labs(
-    root: Path, joined: Mapping[str, _Joined], owners: Mapping[str, str]
+    root: Path, joined: Mapping[str, _Joined]
 ) -> tuple[dict[str, Lab], dict[str, pd.DataFrame], list[Fault]]:
     """Read what labs declare and, where they have run, what they measured."""
     labs: dict[str, Lab] = {}
     measured: dict[str, pd.DataFrame] = {}
     faults: list[Fault] = []
-    known = {Path(name).stem for name in owners.values()}
     for path in sorted((root / "labs").glob("*.yaml")):
         name = f"labs/{path.name}"
         content, problems = read_yaml(path, name)
@@ -254,7 +254,7 @@ def _read_labs(
         faults += problems + more
         if lab is None:
             continue
-        if lab.paper not in known:
+        if not (root / "papers" / f"{lab.paper}.yaml").is_file():
             faults.append(Fault(name, "paper", f"{lab.paper!r} is no record. Name a file of papers/."))
         if lab.paper not in joined:
             continue
@@ -285,10 +285,11 @@ def _read_runs(path: Path, lab: Lab) -> tuple[pd.DataFrame, list[Fault]]:
         return pd.DataFrame(), [Fault(name, "", f"can't be read ({error}). {again}")]
     if tuple(frame.columns) != MEASURED:
         return frame, [Fault(name, "", f"has other columns than {', '.join(MEASURED)}. {again}")]
-    seeds = frame.groupby(["regime", "metric", "arm"])["seed"].agg(set).to_dict()
+    measured = _by_arm(frame)
     for compared in lab.comparisons():
         for arm in (compared.baseline, compared.method):
-            if not {*SEEDS, *REPLICATION} <= seeds.get((compared.regime, compared.metric, arm), set()):
+            own = measured.get((compared.regime, compared.metric, arm), {})
+            if not {*SEEDS, *REPLICATION} <= own.keys():
                 what = f"{compared.metric} of {arm} in the regime {compared.regime}"
                 return frame, [Fault(name, "", f"lacks {what} for some seeds. {again}")]
     return frame, []
@@ -298,6 +299,15 @@ def values(runs: pd.DataFrame, compared: Compared, arm: str) -> pd.Series[float]
     """Return what an arm measured under a comparison's metric and regime, by seed."""
     chosen = (runs["arm"] == arm) & (runs["regime"] == compared.regime) & (runs["metric"] == compared.metric)
     return runs[chosen].set_index("seed")["value"]
+
+
+def _by_arm(runs: pd.DataFrame) -> dict[tuple[str, str, str], dict[int, float]]:
+    """Return what was measured, by regime, metric and arm, and then by seed."""
+    found: dict[tuple[str, str, str], dict[int, float]] = {}
+    columns = (runs[name].tolist() for name in ("regime", "metric", "arm", "seed", "value"))
+    for regime, metric, arm, seed, value in zip(*columns, strict=True):
+        found.setdefault((regime, metric, arm), {})[seed] = value
+    return found
 
 
 def compare(
@@ -311,9 +321,16 @@ def compare(
         What the lab measured, with the columns `MEASURED`.
     compared : Compared
     """
-    baseline, method = (values(runs, compared, arm) for arm in (compared.baseline, compared.method))
+    measured = _by_arm(runs)
+    baseline, method = (
+        measured[compared.regime, compared.metric, arm] for arm in (compared.baseline, compared.method)
+    )
     first, second = (
-        stats.compare(baseline[list(seeds)].to_numpy(), method[list(seeds)].to_numpy(), compared.better)
+        stats.compare(
+            np.array([baseline[seed] for seed in seeds]),
+            np.array([method[seed] for seed in seeds]),
+            compared.better,
+        )
         for seeds in (SEEDS, REPLICATION)
     )
     return compared, first, second, stats.outcome(first, second, compared.better)
