@@ -55,8 +55,8 @@ def test_a_mark_leads_to_its_paper_by_mouse_and_by_keyboard(site, page, theme):
     words = (site / "book" / "papers" / f"{key}.html").as_uri() + f"#words-{claim}"
     assert mark.get_attribute("aria-label").endswith("”")
     mark.click()
-    assert page.url == words
-    assert page.locator(f"#words-{claim}").is_visible()
+    page.wait_for_url(words)
+    page.locator(f"#words-{claim}").wait_for(state="visible")
     page.goto(address)
     page.locator(".kt-figure .kt-wide svg a[aria-label]").first.focus()
     page.keyboard.press("Enter")
