@@ -29,7 +29,7 @@ def test_from_a_mark_to_the_words_to_the_result_and_back(site, page):
     mark.click()
     page.wait_for_url("**/book/papers/kg-traces.html#words-kg-traces-2")
     words = page.locator("#words-kg-traces-2")
-    assert words.is_visible()
+    words.wait_for(state="visible")
     assert "improves Hits@1 by 1.6%" in words.inner_text()
     words.locator("a").click()
     page.wait_for_url("**#claim-kg-traces-2")
