@@ -87,7 +87,7 @@ def test_loading_takes_well_under_a_second(review):
         again = load_review()
         times.append(time.process_time() - start)
     assert min(times) < 0.8
-    assert again.claims.equals(review.claims)
+    assert again.digest() == review.digest()
 
 
 def claim(place, field, value):
