@@ -191,3 +191,26 @@ def windows(parts: Tensor, context: int, every: int = 1) -> tuple[Tensor, Tensor
     """
     found = parts.unfold(-1, context + 1, every).flatten(1, 2)
     return found[..., :-1].contiguous(), found[..., -1].contiguous()
+
+
+def share(seed: int, count: int) -> list[int]:
+    """Return the places, of a list of facts, that belong to a seed alone.
+
+    A deterministic model has no seeds but the facts it is asked for. Of each 24 neighbours in the list,
+    which is best sorted by what makes facts hard, one goes to each of the seeds 0 to 7, 100 to 107 and
+    200 to 207, so that no two seeds of these share a fact and all have equally hard ones.
+
+    Parameters
+    ----------
+    seed : int
+        Others than those above share the facts of one of them.
+    count : int
+        Length of the list; what is left over after a multiple of 24 goes to no seed.
+
+    Returns
+    -------
+    list of int, of length count // 24
+    """
+    part = seed // 100 % 3 * 8 + seed % 8
+    strata = range(count // 24)
+    return [24 * own + int(np.random.default_rng((own, 4)).permutation(24)[part]) for own in strata]
