@@ -2,16 +2,27 @@
 
 from ktreview.figures.corpus import stated, themes_by_kind, years
 from ktreview.figures.gains import claimed_gains
-from ktreview.figures.labs import lab, labs
+from ktreview.figures.labs import lab, labs, scalings
 from ktreview.figures.svg import Figure
 
 #: The figures that a page can show by name.
 BY_NAME = {
     "claimed-gains": claimed_gains,
     "labs": labs,
+    "scalings": scalings,
     "stated": stated,
     "themes-by-kind": themes_by_kind,
     "years": years,
 }
 
-__all__ = ["BY_NAME", "Figure", "claimed_gains", "lab", "labs", "stated", "themes_by_kind", "years"]
+__all__ = [
+    "BY_NAME",
+    "Figure",
+    "claimed_gains",
+    "lab",
+    "labs",
+    "scalings",
+    "stated",
+    "themes_by_kind",
+    "years",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +135,7 @@ def _draw_lab(panels: Sequence[_Panel], narrow: bool) -> Canvas:
         canvas.text(0.01, (top - 0.18) / total, panel.title, weight="bold", va="center", size=10)
         tall = arm * len(panel.arms)
         above = canvas.add_axes((left, (top - _HEAD - tall) / total, right - left, tall / total))
-        _draw_arms(above, panel, narrow)
+        _draw_arms(above, panel.arms, panel.compared[0][0].method, narrow)
         middle = top - _HEAD - tall - _FOOT
         canvas.text(0.01, (middle - 0.2) / total, "Differences", color=PALETTE["muted"], va="center", size=9)
         tall = difference * len(panel.compared)
@@ -173,12 +173,11 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip(" ,;·") + "…"
 
 
-def _draw_arms(axes: Axes, panel: _Panel, narrow: bool) -> None:
-    headline = panel.compared[0][0]
-    _bare(axes, len(panel.arms), narrow)
-    for place, (arm, found) in enumerate(panel.arms.items()):
+def _draw_arms(axes: Axes, arms: Mapping[str, pd.Series[float]], method: str, narrow: bool) -> None:
+    _bare(axes, len(arms), narrow)
+    for place, (arm, found) in enumerate(arms.items()):
         y = place + (0.2 if narrow else 0)
-        colour = PALETTE["1"] if arm == headline.method else PALETTE["rule"]
+        colour = PALETTE["1"] if arm == method else PALETTE["rule"]
         for seeds, filled in ((REPLICATION, False), (SEEDS, True)):
             own = found[[seed for seed in seeds if seed in found.index]]
             axes.plot(
@@ -194,7 +193,7 @@ def _draw_arms(axes: Axes, panel: _Panel, narrow: bool) -> None:
             )
             if filled and len(own):
                 axes.plot([own.mean()] * 2, [y - 0.24, y + 0.24], color=PALETTE["ink"], linewidth=2)
-        _label(axes, place, arm, narrow, weight="bold" if arm == headline.method else "normal")
+        _label(axes, place, arm, narrow, weight="bold" if arm == method else "normal")
 
 
 def _draw_differences(axes: Axes, panel: _Panel, narrow: bool) -> None:
@@ -235,6 +234,87 @@ def _draw_differences(axes: Axes, panel: _Panel, narrow: bool) -> None:
         )
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -0.1 * high), max(high, -0.1 * low))
+
+
+def scalings(review: Review) -> Figure:
+    """Draw the distillation losses that share a name: how far they differ, and what comes of it.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Figure
+        Its data has one row a measure and scaling, and a column a seed.
+
+    Raises
+    ------
+    ValueError
+        If the lab of torchdistill has not run.
+    """
+    runs = review.lab_runs.query("lab == 'torchdistill' and regime == 'scalings'")
+    if runs.empty:
+        raise ValueError("the lab 'torchdistill' has not run")
+    panels = {
+        title: {
+            arm: runs[(runs["metric"] == metric) & (runs["arm"] == arm)].set_index("seed")["value"]
+            for arm in runs["arm"].unique()
+        }
+        for title, metric in (
+            ("Loss at the start (logarithmic)", "loss"),
+            ("Gradient at the start (logarithmic)", "gradient"),
+            ("Accuracy after training", "accuracy"),
+        )
+    }
+    means = pd.DataFrame(
+        {
+            title: {arm: found[list(SEEDS)].mean() for arm, found in arms.items()}
+            for title, arms in panels.items()
+        }
+    )
+    (_, smallest, lowest), (_, largest, highest) = means.min(), means.max()
+    ratio, spread = largest / smallest, highest - lowest
+    return render(
+        "scalings",
+        lambda narrow: _draw_scalings(panels, narrow),
+        title=(
+            f"Losses called KD, same teacher and student: gradients differ {ratio:.0f} times, "
+            f"mean accuracy by {spread:.3f}."
+        ),
+        note=(
+            "Same teacher, student, weight and temperature (4); only what is summed, averaged, masked and "
+            "multiplied differs. Dots are seeds: filled 0 to 7, hollow 200 to 207. The tick is the mean of "
+            "the filled ones."
+        ),
+        alt="Means over seeds 0 to 7. "
+        + " ".join(
+            f"{title}: {'; '.join(f'{arm} {value:.3g}' for arm, value in means[title].items())}."
+            for title in means
+        ),
+        data=pd.DataFrame(
+            {"measure": title, "scaling": arm} | {f"seed {seed}": found[seed] for seed in found.index}
+            for title, arms in panels.items()
+            for arm, found in arms.items()
+        ),
+    )
+
+
+def _draw_scalings(panels: Mapping[str, Mapping[str, pd.Series[float]]], narrow: bool) -> Canvas:
+    arm, foot = (0.42, 0.32) if narrow else (_ARM, _FOOT)
+    heights = [_HEAD + foot + arm * len(arms) for arms in panels.values()]
+    total = sum(heights)
+    canvas = Canvas(figsize=(NARROW if narrow else WIDE, total))
+    left, top = 0.04 if narrow else 0.42, total
+    for (title, arms), height in zip(panels.items(), heights, strict=True):
+        canvas.text(0.01, (top - 0.18) / total, title, weight="bold", va="center", size=10)
+        tall = arm * len(arms)
+        axes = canvas.add_axes((left, (top - _HEAD - tall) / total, 0.97 - left, tall / total))
+        _draw_arms(axes, arms, next(iter(arms)), narrow)
+        if "logarithmic" in title:
+            axes.set_xscale("log")
+        top -= height
+    return canvas
 
 
 def labs(review: Review) -> Figure:
