@@ -109,16 +109,21 @@ def run(seeds: Sequence[int]) -> Scores:
     return scores
 
 
-def _pairs() -> list[facts.Country]:
-    """Return the countries to ask for, of which no two capitals begin with the same token."""
+def told_apart(words: Sequence[str]) -> list[int]:
+    """Return the places of the words whose first token, after a space, no earlier word has."""
+    firsts = models.first_tokens([f" {word}" for word in words]).tolist()
+    return [place for place, first in enumerate(firsts) if firsts.index(first) == place]
+
+
+def capitals() -> list[facts.Country]:
+    """Return the countries to ask for: of a quarter million and more, and no two capitals begin alike."""
     known = [own for own in facts.countries() if own.population >= 250_000 and not own.tells]
-    firsts = models.first_tokens([f" {own.capital}" for own in known]).tolist()
-    return [own for place, own in enumerate(known) if firsts.index(firsts[place]) == place]
+    return [known[place] for place in told_apart([own.capital for own in known])]
 
 
 def _read(seed: int) -> tuple[Tensor, list[int]]:
     """Return a draw's log-probabilities, shape (P, heads, all tails), and the places of its tails."""
-    pairs = _pairs()
+    pairs = capitals()
     places = share(seed, len(pairs))
     prompts = [prompt.format(pairs[n].name) for prompt in _PROMPTS + _DRIFTED for n in places]
     found = models.log_probs(prompts, [f" {own.capital}" for own in pairs])
