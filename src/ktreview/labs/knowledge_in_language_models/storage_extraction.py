@@ -104,11 +104,11 @@ def run(seeds: Sequence[int]) -> Scores:
     pretrained = _pretrain(seeds, net, texts, asked)
     scores = Scores()
     found = _right(net, pretrained, texts[:, :, 0], slice(1, None, 2)).mean(dim=(1, 2))
-    scores.add("memorised", dict(zip(_ARMS, found.split(len(seeds)), strict=True)))
+    scores.add("memorised", dict(zip(_ARMS, found.reshape(len(_ARMS), -1), strict=True)))
     named = torch.stack([texts[: len(seeds), :, 0, [0, 2 * a + 1, 2 * a + 2]] for a in range(_ATTRIBUTES)], 2)
     found = _right(net, pretrained, named.repeat(len(_ARMS), 1, 1, 1).flatten(1, 2), slice(1, None))
     by_attribute = found.reshape(len(found), _PEOPLE, _ATTRIBUTES)[..., 1:].mean(dim=(1, 2))
-    scores.add("told by name", dict(zip(_ARMS, by_attribute.split(len(seeds)), strict=True)))
+    scores.add("told by name", dict(zip(_ARMS, by_attribute.reshape(len(_ARMS), -1), strict=True)))
     right, chosen, grid = _tune(seeds, net, pretrained, asked)
     test = right[:, _TRAIN + _VALIDATION :]
     scores.add("accuracy", grid.of(test.mean(dim=(1, 2)), chosen))
