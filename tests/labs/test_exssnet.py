@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from ktreview.labs.continual_learning import exssnet
 from ktreview.labs.continual_learning.exssnet import exclusive, nearest, supermask
+from ktreview.labs.data import digits
 
 
 def test_mask_is_the_top_share_in_size_of_each_layer():
@@ -48,3 +50,11 @@ def test_neighbours_vote_right_where_features_part_the_classes():
     same = torch.zeros(60, 1)
     assert nearest(apart, labels).tolist() == [1.0, 1.0]
     assert nearest(torch.stack([apart[0], same]), labels)[1] == pytest.approx(0.5)
+
+
+def test_first_sums_are_exact_so_that_no_rounding_decides_whether_a_unit_is_on():
+    images, _ = digits()
+    weights = exssnet._random([0, 1], 4, signed=True)[0]
+    there, back = (x @ w.mT for x, w in ((images, weights), (images.flip(-1), weights.flip(-1))))
+    assert (there == 0).any()
+    assert torch.equal(there, back)

@@ -260,13 +260,17 @@ def _forward(weights: Sequence[Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _random(seeds: Sequence[int], purpose: int, *, signed: bool) -> list[Tensor]:
-    """Draw layers for each seed: weights of one size and random sign, or scores from a uniform law."""
+    """Draw layers for each seed: weights of one size and random sign, or scores from a uniform law.
+
+    The size has few binary digits, as the pixels have, so that sums of them are exact and cancel to zero
+    in whatever order they are added. Otherwise a rounding error would decide whether a unit is on.
+    """
     layers = []
     for before, after in itertools.pairwise(_SIZES):
         drawn = []
         for seed in seeds:
             value = np.random.default_rng((seed, purpose, before)).uniform(-1, 1, (after, before))
-            size = (2 / (before * _DENSITY)) ** 0.5 if signed else before**-0.5
+            size = round(1024 * (2 / (before * _DENSITY)) ** 0.5) / 1024 if signed else before**-0.5
             drawn.append(np.sign(value) * size if signed else value * size)
         layers.append(torch.tensor(np.stack(drawn)))
     return layers
