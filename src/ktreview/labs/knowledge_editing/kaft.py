@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from ktreview.labs.lab import Scores
-from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import Grid, Params, accuracy, fit
-from ktreview.labs.reader import CONTEXT, REGIMES, Cases, Mix, World, join, said
+from ktreview.labs.reader import CONTEXT, REGIMES, Cases, Mix, World, said, tune
 
 #: What each arm is tuned on. All see as many cases.
 _TUNED: dict[str, Mix] = {
@@ -24,8 +21,8 @@ _PROBES: dict[str, Mix] = {
     "robustness": {("other", "none"): 1},
     "unaided": {("none", "none"): 1},
 }
-_RATES = [{"lr": rate} for rate in (1e-3, 3e-3, 1e-2)]
-_SUBJECTS, _PRE, _STEPS, _BATCH = 128, 150, 60, 32
+_OVER = {"both": ("controllability", "robustness")}
+_SUBJECTS, _STEPS = 128, 150
 
 
 def target(cases: Cases, memory: Tensor) -> Tensor:
@@ -60,35 +57,7 @@ def run(seeds: Sequence[int]) -> Scores:
     scores = Scores()
     for regime, facts in REGIMES.items():
         world = World(seeds, _SUBJECTS)
-        start = world.pretrain(facts, {("false", "none"): 1}, _PRE)
-        for metric, arms in _tune(world, start).items():
+        start = world.pretrain(facts, {("false", "none"): 1}, _STEPS)
+        for metric, arms in tune(world, start, _TUNED, target, probes=_PROBES, over=_OVER).items():
             scores.add(metric, arms, regime)
     return scores
-
-
-def _tune(world: World, start: Params) -> dict[str, dict[str, Tensor]]:
-    """Tune every arm on half of the subjects; return each measure on the last third by arm."""
-    grid = Grid(world.seeds, dict.fromkeys(_TUNED, _RATES))
-    parts = world.parts(tune=64, validation=24, test=40)
-    memory = torch.tensor(world.memory)
-    drawn = [world.draw(parts["tune"], mix, _STEPS * _BATCH, 40) for mix in _TUNED.values()]
-    order = [own._replace(labels=target(own, memory)).steps(_STEPS) for own in drawn]
-
-    def loss(params: Params, step: int) -> Tensor:
-        cases = join([own[step] for own in order for _ in _RATES])
-        return cross_entropy(world.readers(params, cases), cases.labels)
-
-    def score(params: Params, part: str, purpose: int) -> dict[str, Tensor]:
-        found = {}
-        for probe, mix in _PROBES.items():
-            cases = world.draw(parts[part], mix, 200, purpose).spread(len(params["lean"]))
-            found[probe] = accuracy(world.readers(params, cases), cases.labels)
-        return found | {"both": (found["controllability"] + found["robustness"]) / 2}
-
-    tuned = fit(grid.population(start), loss, steps=_STEPS, lr=grid["lr"])
-    chosen = grid.choose(score(tuned, "validation", 41)["both"])
-    before = score(start, "test", 42)
-    return {
-        metric: grid.of(values, chosen) | {"untuned": before[metric]}
-        for metric, values in score(tuned, "test", 42).items()
-    }
