@@ -22,14 +22,14 @@ def test_scores_worked_by_hand():
         "relations": torch.tensor([[[1.0, 1.0], [2.0, -1.0]]]),
     }
     text = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]])  # entities (1, 0), (1, 2), (2, 2)
-    assert text_scores(params, text, torch.tensor([[1, 1, 0]])).tolist() == [[[2.0, -2.0, 0.0]]]
+    assert text_scores(params, torch.tensor([[1, 1, 0]]), text).tolist() == [[[2.0, -2.0, 0.0]]]
 
 
 def test_an_entity_without_training_is_scored_by_its_text_alone():
     params = {"layer": torch.randn(1, 4, 3), "relations": torch.randn(1, 2, 3)}
     text = torch.randn(1, 5, 4)
     more = torch.cat([text, text[:, :1], torch.zeros(1, 1, 4)], dim=1)
-    found = text_scores(params, more, torch.tensor([[2, 0, 0], [5, 1, 0], [0, 1, 0]]))
+    found = text_scores(params, torch.tensor([[2, 0, 0], [5, 1, 0], [0, 1, 0]]), more)
     assert torch.equal(found[..., 5], found[..., 0])  # the same text, the same score
     assert not found[..., 6].any()  # no text, and no bias that could stand for it
     assert torch.equal(found[:, 1], found[:, 2])  # also as the known end

@@ -34,7 +34,7 @@ def inductive(triples: Tensor, unseen: Tensor, seen: Tensor) -> Tensor:
     return triples[seen[triples[:, 0]] & unseen[triples[:, 2]]]
 
 
-def text_scores(params: Params, text: Tensor, queries: Tensor) -> Tensor:
+def text_scores(params: Params, queries: Tensor, text: Tensor) -> Tensor:
     r"""Score all entities as answers, each by what its text encodes, so that none needs to have been seen.
 
     .. math:: e_\tau = W \, \mathrm{enc}(\tau), \qquad s(h, r, t) = \sum_i e_{h,i} \, r_i \, e_{t,i}
@@ -43,10 +43,10 @@ def text_scores(params: Params, text: Tensor, queries: Tensor) -> Tensor:
     ----------
     params : dict of str to Tensor
         ``layer``, shape (P, d, k), and ``relations``, shape (P, R, k).
-    text : Tensor, shape (P, n, d)
-        What is encoded of each of n entities.
     queries : Tensor, shape (P, b, 3) or (b, 3)
         Known end, relation and, not read, the answer.
+    text : Tensor, shape (P, n, d)
+        What is encoded of each of n entities.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def run(seeds: Sequence[int]) -> Scores:
     parts, seen = _parts(links.queries(links.triples), len(names), seeds)
     params = train(
         grid,
-        lambda p, own: text_scores(p, text, own),
+        partial(text_scores, text=text),
         parts["train"],
         seen,
         relations=2 * links.relations,
@@ -100,7 +100,7 @@ def run(seeds: Sequence[int]) -> Scores:
             own = {name: value[s :: len(seeds)] for name, value in params.items()}
             given = text[s :: len(seeds)] if places is None else text[s :: len(seeds), places[s]]
             asked = parts[part][s]
-            found.append(ranks(text_scores(own, given, asked), asked, truth))
+            found.append(ranks(text_scores(own, asked, given), asked, truth))
         return found
 
     def score(found: list[Tensor], metric: Callable[[Tensor], Tensor]) -> Tensor:
