@@ -60,8 +60,8 @@ class Cases(NamedTuple):
         return [Cases(*own) for own in zip(*(part.chunk(count, dim=1) for part in self), strict=True)]
 
     def closed(self) -> Cases:
-        """Return the same questions with every slot empty."""
-        return self._replace(kinds=torch.full_like(self.kinds, EMPTY))
+        """Return the same questions without any slot, so that only memory can answer."""
+        return self._replace(keys=self.keys[..., :0], values=self.values[..., :0], kinds=self.kinds[..., :0])
 
     def spread(self, rows: int) -> Cases:
         """Repeat what each seed has, shape (S, ...), for all of `rows` rows of a population."""
@@ -273,8 +273,8 @@ class World:
 
         params = fit(self.readers.params, loss, steps=steps, lr=1e-2)
         asked = torch.arange(self.subjects).expand(len(self.seeds), -1)
-        blank = torch.zeros(*asked.shape, len(_KINDS), dtype=torch.long)
-        known = self.readers(params, Cases(asked, blank, blank, torch.full_like(blank, EMPTY), asked))
+        blank = asked.unsqueeze(-1)
+        known = self.readers(params, Cases(asked, blank, blank, blank, asked).closed())
         if facts is not None:
             self.memory[:, : self.subjects] = known.argmax(dim=-1).numpy()
         return params
