@@ -34,22 +34,24 @@ WORDINGS = {
         "How is {} abbreviated in a chemical formula?",
     ),
 }
-#: Subjects of each kind, the most populous countries or the lightest elements.
+#: Subjects of each kind that are embedded, the most populous countries or the lightest elements.
 POOL = 56
 
 
 @cache
-def known(kind: str) -> tuple[tuple[str, str], ...]:
+def known(kind: str, count: int = POOL) -> tuple[tuple[str, str], ...]:
     """Return subjects and answers of one kind, as `facts` has them; the first of several answers.
 
     Parameters
     ----------
     kind : {'capital', 'currency', 'language', 'symbol'}
+    count : int, optional
+        Subjects, the most populous countries or the lightest elements.
     """
     if kind == "symbol":
-        rows = facts.elements().head(POOL)
+        rows = facts.elements().head(count)
         return tuple((name.lower(), symbol) for name, symbol in zip(rows.name, rows.symbol, strict=True))
-    own = [c for c in facts.countries() if not c.tells and c.currencies and c.languages][:POOL]
+    own = [c for c in facts.countries() if not c.tells and c.currencies and c.languages][:count]
     answers = {
         "capital": [c.capital for c in own],
         "currency": [c.currencies[0] for c in own],
