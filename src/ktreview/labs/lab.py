@@ -26,7 +26,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ktreview.records import Lab
-from ktreview.review import MEASURED, REPLICATION, SEEDS, Review
+from ktreview.review import DATA, MEASURED, REPLICATION, SEEDS, Review
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,9 +129,15 @@ def _path(lab: str, theme: str) -> Path:
 
 
 def digest(lab: str, theme: str) -> str:
-    """Return a digest of all that a lab's values depend on: its source, the harness and the versions."""
+    """Return a digest of all that a lab's values depend on: its source, the harness and the versions.
+
+    A lab that reads this review depends on the papers' records and abstracts too.
+    """
     folder = Path(__file__).parent
-    parts = [path.read_bytes() for path in (*sorted(folder.glob("*.py")), *_imported(_path(lab, theme)))]
+    own = _imported(_path(lab, theme))
+    if any("from ktreview.review import" in path.read_text("utf-8") for path in own):
+        own += [path for name in ("papers", "daily-papers") for path in sorted((DATA / name).iterdir())]
+    parts = [path.read_bytes() for path in (*sorted(folder.glob("*.py")), *own)]
     parts += [f"{name} {_version(name)}".encode() for name in _PACKAGES]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
