@@ -92,12 +92,13 @@ def standing(
 
 def run(seeds: Sequence[int]) -> Scores:
     """Answer from the memories of simulated dialogues; choose each ranking's knobs on other dialogues."""
-    tuned = {
+    arms: dict[str, Sequence[Setting]] = {
         "frequency and source": _WEIGHT,
         "MARK": _BOTH,
         "MARK, shuffled": _BOTH,
         "MARK by recalls": _BOTH,
     }
+    arms |= {arm: [{}] for arm in _PLAIN}
     grid = Grid(seeds, arms, untuned=_PLAIN)
     found, right = _found(), []
     for purpose in (60, 61):  # to choose on, to test on
