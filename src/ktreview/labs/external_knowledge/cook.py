@@ -12,7 +12,7 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from ktreview.labs.data import noise
-from ktreview.labs.external_knowledge.questions import WORDINGS, answers, drawn, embedded
+from ktreview.labs.external_knowledge.questions import WORDINGS, answers, drawn, features
 from ktreview.labs.lab import Scores
 from ktreview.labs.nets import Grid, Params, fit
 
@@ -206,12 +206,9 @@ def _trained(
 
 def _world(seeds: Sequence[int]) -> _World:
     """Draw facts, what two writers and the evidence say of them, and which card holds what."""
-    everything = embedded()
-    axes = torch.linalg.svd(everything[0].flatten(0, 1), full_matrices=False).Vh[:_WIDTH]
-    small = nnf.normalize(everything @ axes.T, dim=-1)
     places = drawn(seeds, _FACTS, purpose=40)
     kinds = torch.arange(len(WORDINGS))[:, None]
-    truth, asked = answers()[kinds, places], small[:, kinds, places].flatten(2, 3)
+    truth, asked = answers()[kinds, places], features(_WIDTH)[:, kinds, places].flatten(2, 3)
     written = [_written(seed, own.numpy()) for seed, own in zip(seeds, truth, strict=True)]
     said, evidence, mixed = (torch.tensor(np.stack(own)) for own in zip(*written, strict=True))
     card = torch.arange(_WRITERS * len(WORDINGS)).repeat_interleave(_FACTS).expand(len(seeds), -1)

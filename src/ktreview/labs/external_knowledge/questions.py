@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import torch
+import torch.nn.functional as nnf
 from torch import Tensor
 
 from ktreview.labs import facts, sentences
@@ -75,6 +76,19 @@ def embedded() -> Tensor:
         for subject, _ in known(kind)
     ]
     return sentences.embed(asked).reshape(3, len(WORDINGS), POOL, -1)
+
+
+def features(width: int) -> Tensor:
+    """Return the embeddings on the main axes of the statements, of length 1, shape (3, kinds, POOL, width).
+
+    Parameters
+    ----------
+    width : int
+        How many axes.
+    """
+    everything = embedded()
+    axes = torch.linalg.svd(everything[0].flatten(0, 1), full_matrices=False).Vh[:width]
+    return nnf.normalize(everything @ axes.T, dim=-1)
 
 
 def answers() -> Tensor:
