@@ -180,33 +180,37 @@ def descend(
         If the loss is not one value a row.
     """
     rate, enough, simple = (_by_row(own, start) for own in (lr, stop, plain))
-    x, first, second = start.detach().clone(), torch.zeros_like(start), torch.zeros_like(start)
-    at = torch.arange(len(start), device=start.device)
     shape = (-1, *[1] * (start.dim() - 1))
+    at, found, now = (
+        torch.arange(len(start), device=start.device),
+        start.detach().clone(),
+        start.detach().clone(),
+    )
+    first, second = torch.zeros_like(now), torch.zeros_like(now)
     for step in range(1, steps + 1):
-        own = (x if len(at) == len(x) else x[at]).detach().requires_grad_()
-        loss, probability = score(own, at)
+        now.requires_grad_()
+        loss, probability = score(now, at)
         if loss.shape != at.shape:
             raise ValueError(
                 f"the loss has shape {tuple(loss.shape)}; it must be one value a row, ({len(at)},)"
             )
         going = probability.detach() < enough[at]
-        if not going.any():
+        grad = torch.autograd.grad(loss[going].sum(), now)[0] if going.any() else torch.zeros_like(now)
+        now = now.detach()
+        if not going.all():  # keep the rows that still move
+            found[at[~going]] = now[~going]
+            at, now, first, second, grad = (own[going] for own in (at, now, first, second, grad))
+        if not len(at):
             break
-        (grad,) = torch.autograd.grad(loss[going].sum(), own)
-        if not going.all():
-            at, grad = at[going], grad[going]
-        everyone = len(at) == len(x)  # then nothing needs to be copied
-        now, m, v = (x, first, second) if everyone else (x[at], first[at], second[at])
-        m.lerp_(grad, 0.1)
-        v.lerp_(grad.square(), 0.001)
-        move = m / (1 - 0.9**step) / (v / (1 - 0.999**step)).sqrt_().add_(1e-8)
+        first.lerp_(grad, 0.1)
+        second.mul_(0.999).addcmul_(grad, grad, value=0.001)
+        move = second.div(1 - 0.999**step).sqrt_().add_(1e-8)
+        torch.div(first, move, out=move).div_(1 - 0.9**step)
         if simple[at].any():
             move = torch.where(simple[at].reshape(shape) > 0, grad, move)
-        now.sub_(rate[at].reshape(shape) * move)
-        if not everyone:
-            x[at], first[at], second[at] = now, m, v
-    return x
+        now.sub_(move.mul_(rate[at].reshape(shape)))
+    found[at] = now
+    return found
 
 
 def _by_row(own: float | Tensor, like: Tensor) -> Tensor:
