@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ktreview.daily_papers import DumpError, Entry, parse
@@ -33,6 +33,7 @@ NEWLINE = st.sampled_from(["\n", "\r\n", "\r"])
 NOISE = st.sampled_from(["", " ", "\t", "\u00a0 ", "\x00", "\x0b", "\ufeff", "\x1f  "])
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 @given(PAPERS, BEFORE, AFTER, BETWEEN, NEWLINE, st.integers(0, 3), NOISE, st.data())
 def test_titles_and_abstracts_come_back_whatever_the_layout(
     papers, before, after, between, newline, blanks, noise, data
