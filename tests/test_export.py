@@ -8,14 +8,13 @@ import functools
 import io
 import json
 import re
-import shutil
-import subprocess
 import tempfile
 from collections import Counter
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
+import jq
 import jsonschema
 import pandas as pd
 import pytest
@@ -539,9 +538,8 @@ def test_the_examples_in_python_run(folder, monkeypatch, code, capsys):
         assert set(names["gains"]["kind_x"]) == {"gain"}
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_the_example_in_jq_lists_what_is_not_confirmed(folder, review):
-    (command,) = re.findall(r"```sh\n(.*?)```", page(), re.DOTALL)
-    out = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True).stdout
+    (program,) = re.findall(r"```sh\njq -r '(.*?)' review.json\n```", page(), re.DOTALL)
+    out = jq.compile(program).input_text((folder / "review.json").read_text(encoding="utf-8")).all()
     open_ones = review.verdicts.loc[review.verdicts["finding"] != "confirmed", "claim"]
-    assert [line.split("\t")[0] for line in out.splitlines()] == list(open_ones)
+    assert [line.split("\t")[0] for line in out] == list(open_ones)

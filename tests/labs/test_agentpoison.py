@@ -61,22 +61,20 @@ def test_a_search_never_ends_below_where_it_began():
     assert found.sum() > 3500  # of 3996: seven or eight looks at 12 words for each place
 
 
-def test_a_trigger_is_averaged_with_a_query_in_any_order(packaged):
-    with packaged():
-        retriever = Retriever(sentences.encoder().weights["embeddings.word_embeddings.weight"])
-        bags = retriever.bags(["gold is red", "red is gold"])
-        trigger = torch.tensor(sentences.encoder().tokens(["moon"])[0][1:-1])
-        whole = retriever.bags(["moon gold is red"])
+def test_a_trigger_is_averaged_with_a_query_in_any_order():
+    retriever = Retriever(sentences.encoder().weights["embeddings.word_embeddings.weight"])
+    bags = retriever.bags(["gold is red", "red is gold"])
+    trigger = torch.tensor(sentences.encoder().tokens(["moon"])[0][1:-1])
+    whole = retriever.bags(["moon gold is red"])
     assert torch.allclose(retriever(bags)[0], retriever(bags)[1])
     assert torch.allclose(retriever(bags, trigger)[0], retriever(whole)[0])
     assert torch.allclose(retriever(bags).norm(dim=-1), torch.ones(2))
 
 
-def test_questions_of_test_memory_and_attacker_differ(packaged):
-    with packaged():
-        known = agentpoison._facts()
-        words = agentpoison._vocabulary(known)
-        decoded = sentences.encoder().tokenizer.decode(words[:50].tolist()).split()
+def test_questions_of_test_memory_and_attacker_differ():
+    known = agentpoison._facts()
+    words = agentpoison._vocabulary(known)
+    decoded = sentences.encoder().tokenizer.decode(words[:50].tolist()).split()
     assert len(set(known)) == len(known) == 1534
     assert len(words) > 10_000
     asked = " ".join(form.format(name) for relation, name in known for form in agentpoison._FORMS[relation])

@@ -55,11 +55,10 @@ def test_swapped_names_go_round_among_the_unseen():
     assert sorted(places.tolist()) == list(range(40))
 
 
-def test_words_and_encoder_know_what_they_should(packaged):
-    with packaged():
-        names = ["organic chemical", "inorganic chemical", "chemical", "blue whale"]
-        counts, vectors = word_table(names)
-        encoded = sentences.embed(names)
+def test_words_and_encoder_know_what_they_should():
+    names = ["organic chemical", "inorganic chemical", "chemical", "blue whale"]
+    counts, vectors = word_table(names)
+    encoded = sentences.embed(names)
     assert counts.sum(dim=1).tolist() == [2, 2, 1, 2]  # the marks of begin and end are left out
     assert vectors.shape == (counts.shape[1], 384)
     arms = _features(names, seed=1)
@@ -71,7 +70,6 @@ def test_words_and_encoder_know_what_they_should(packaged):
     assert table[0, 2] == pytest.approx(0.5**0.5)
 
 
-def test_the_graph_is_what_the_declaration_says(packaged):
-    with packaged():
-        own = Links.of([triple for part in graph("umls").values() for triple in part])
+def test_the_graph_is_what_the_declaration_says():
+    own = Links.of([triple for part in graph("umls").values() for triple in part])
     assert (len(own.entities), own.relations, len(own.triples)) == (135, 46, 6529)

@@ -91,9 +91,8 @@ def test_of_equal_scores_the_earlier_film_comes_first():
         assert recall(scores, none, torch.eye(4)[film : film + 1], k=2) == found
 
 
-def test_parts_are_apart_users_are_a_seeds_own_and_false_edges_keep_the_degrees(packaged):
-    with packaged():
-        own = _draw(2)
+def test_parts_are_apart_users_are_a_seeds_own_and_false_edges_keep_the_degrees():
+    own = _draw(2)
     assert own["train"].shape == (83, 400)
     assert (own["train"] + own["validation"] + own["test"]).max() == 1
     assert (own["clean"] <= own["noisy"]).all()

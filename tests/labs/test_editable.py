@@ -11,9 +11,8 @@ from ktreview.labs.nets import Population, mlp
 
 
 @pytest.fixture
-def known(packaged):
-    with packaged():
-        return editable.country_and_element_facts(6, 5)
+def known():
+    return editable.country_and_element_facts(6, 5)
 
 
 def test_facts_are_real_and_asked_in_several_ways(known):

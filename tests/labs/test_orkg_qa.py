@@ -55,9 +55,8 @@ def test_shuffling_keeps_what_each_predicate_has():
     assert torch.equal(found, _shuffled(labels, 3))
 
 
-def test_parts_share_no_element_but_for_the_shots_that_are_trained_on(packaged):
-    with packaged():
-        own = _parts(3)
+def test_parts_share_no_element_but_for_the_shots_that_are_trained_on():
+    own = _parts(3)
     elements = {name: {n for n, _ in items} for name, items in own.items()}
     assert not elements["test"] & (elements["validation"] | elements["train"])
     assert not elements["validation"] & elements["train"]

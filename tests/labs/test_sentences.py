@@ -15,9 +15,8 @@ def _no_cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def encoder(packaged):
-    with packaged():
-        return sentences.encoder()
+def encoder():
+    return sentences.encoder()
 
 
 @pytest.mark.usefixtures("encoder")
