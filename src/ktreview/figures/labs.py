@@ -422,7 +422,7 @@ def _draw_all(drawn: pd.DataFrame, narrow: bool) -> Canvas:
             )[0]
         mark.set_url(row["lab"])
         axes.annotate(
-            _cut(row["name"], 20 if narrow else 26),
+            _cut(row["name"], 18 if narrow else 26),
             (0, place),
             xycoords=("axes fraction", "data"),
             xytext=(-8, 0),
