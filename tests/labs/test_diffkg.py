@@ -65,6 +65,13 @@ def test_only_edges_of_the_graph_are_kept_and_of_each_film_its_share():
     assert torch.equal(keep_best(graph, scores, 1.0), graph)
 
 
+def test_rounding_does_not_decide_which_edge_is_kept():
+    graph = torch.ones(1, 3)
+    for noise in ([0.0, 1e-15, -1e-15], [-1e-15, 0.0, 1e-15]):
+        scores = 0.5 + torch.tensor([noise], dtype=torch.float64)
+        assert keep_best(graph, scores, 0.34).tolist() == [[1, 0, 0]]
+
+
 def test_recommendation_follows_raters_and_then_the_graph():
     rated = torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]])
     graph = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])

@@ -54,6 +54,27 @@ def test_a_prompt_s_values_do_not_depend_on_the_others():
         torch.testing.assert_close(models.log_probs([prompt], WORDS)[0], together[place], rtol=0, atol=1e-10)
 
 
+def test_what_texts_share_is_computed_once_and_changes_nothing(model):
+    told = model.tokens([*PROMPTS, PROMPTS[0], "The capital"])
+    lengths = torch.tensor([len(own) for own in told])
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(own) for own in told], batch_first=True)
+    matrix = model.weights["blk.0.ffn_down.weight"].clone().requires_grad_()
+    weights = {"blk.0.ffn_down.weight": matrix}
+    seen = {}
+    for shared in (None, lengths):
+        keys = seen.setdefault(shared is None, [])
+        found = model.blocks(ids, weights, lambda *own, k=keys: k.append(own[2]), depth=2, lengths=shared)
+        rows = [own[:end] for own, end in zip(found, lengths, strict=True)]
+        seen[shared is None] += rows
+    for own, other in zip(seen[True][-5:], seen[False][-5:], strict=True):
+        torch.testing.assert_close(own, other, rtol=0, atol=1e-10)
+    # Texts that begin alike give the very same numbers: they were computed together.
+    assert torch.equal(seen[False][-5], seen[False][-2])
+    assert torch.equal(seen[False][-5][:2], seen[False][-1])
+    assert torch.equal(seen[False][-5][:3], seen[False][-3][:3])
+    assert all(own.shape == other.shape for own, other in zip(seen[True], seen[False], strict=True))
+
+
 def test_the_likelihood_of_a_text_is_the_sum_over_its_tokens(model):
     ends = [" Paris, a city", " Au"]
     found = models.log_likelihood(PROMPTS[:2], ends)

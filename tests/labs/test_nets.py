@@ -90,6 +90,25 @@ def test_plain_descent_takes_the_gradient_as_it_is_and_obeys_a_constraint():
     assert torch.equal(start["w"], torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_a_grain_keeps_differences_of_the_last_digit_from_growing(problem, optimiser):
+    inputs, labels = problem
+    net = Population(make, SEEDS)
+    grain, found = 2.0**-18, {}
+    for size in (1.0, 1.0 + 1e-14):  # as another order of summation would have it
+
+        def loss(params, _, size=size):
+            return size * cross_entropy(net(params, inputs), labels)
+
+        for own in (0.0, grain):
+            found[own, size] = fit(net.params, loss, steps=30, lr=0.1, optimiser=optimiser, grain=own)
+    for name, value in found[grain, 1.0].items():
+        assert torch.equal(value, (value / grain).round() * grain)
+        assert torch.equal(value, found[grain, 1.0 + 1e-14][name])
+        assert not torch.equal(found[0.0, 1.0][name], found[0.0, 1.0 + 1e-14][name])
+        torch.testing.assert_close(value, found[0.0, 1.0][name], rtol=0, atol=1e-3)
+
+
 def test_a_grid_lays_arms_settings_and_seeds_out_in_this_order():
     grid = Grid([1, 2], {"base": RATES, "method": [{"lr": 0.01, "w": 1.0}, {"lr": 0.03, "w": 2.0}]})
     assert grid["lr"].tolist() == [0.01, 0.01, 0.03, 0.03, 0.01, 0.01, 0.03, 0.03]

@@ -341,10 +341,15 @@ class Language:
         places = torch.cat([*asked, known.asked["edit"][edits.near].flatten()])
         places = torch.tensor(sorted({place for place in places.tolist() if place >= 0}))
         texts = [known.texts[place] for place in places.tolist()]
-        lengths = [len(own) for own in model.tokens(texts)]
-        every = torch.split(models.activations(texts, block - 1, every=True), lengths)
-        self._texts, self._lengths = texts, torch.tensor(lengths)
-        self._residuals = torch.nn.utils.rnn.pad_sequence(list(every), batch_first=True)
+        tokens = model.tokens(texts)
+        self._texts, self._lengths = texts, torch.tensor([len(own) for own in tokens])
+        self._residuals = models.activations(texts, block - 1, every=True)
+        begins = [tuple(own[: end + 1]) for own in tokens for end in range(len(own))]
+        first = {begin: place for place, begin in reversed([*enumerate(begins)])}
+        ids = torch.tensor([first[begin] for begin in begins])  # texts that begin alike share these
+        self._ids = torch.nn.utils.rnn.pad_sequence(
+            list(torch.split(ids, self._lengths.tolist())), batch_first=True
+        )
         self._own = torch.full((len(known.texts),), -1)
         self._own[places] = torch.arange(len(places))
         ends = [known.ends[place] for place in edits.places.flatten().tolist()]
@@ -376,7 +381,8 @@ class Language:
         rows, n = prompts.shape
         if change is None and values is None:
             if not self._unedited:
-                every = torch.split(self._lengths.argsort(stable=True), size)
+                alike = sorted(range(len(self._ids)), key=lambda place: self._ids[place].tolist())
+                every = torch.split(torch.tensor(alike), size)
                 plain = torch.cat([self._pass(own, None, None, None) for own in every])
                 self._unedited["log_probs"] = plain[torch.cat(every).argsort()]
             return self._unedited["log_probs"][self._own[prompts]]
@@ -400,7 +406,6 @@ class Language:
     ) -> Tensor:
         """Return next-token log-probabilities of prompts (b,), each under the change of its row."""
         each, longest = torch.arange(len(asked)), int(self._lengths[asked].max())
-        begin = self._residuals[asked, :longest]
         at = self._at[asked]
         seen: dict[str, Tensor] = {}
 
@@ -414,10 +419,13 @@ class Language:
                 own = own + seen["key"] @ (change if row is None or len(change) == 1 else change[row]).mT
             return own if values is None else own.index_put((each, at), values)
 
-        model = _rest(self._block)
-        ids = torch.arange(begin.shape[0] * longest).reshape(begin.shape[:2])
+        model, alike = _rest(self._block), values is None and (change is None or len(change) == 1)
         last = model.blocks(
-            ids, {"token_embd.weight": begin.flatten(0, 1)}, watch, depth=models.DEPTH - self._block
+            self._ids[asked, :longest],
+            {"token_embd.weight": self._residuals},
+            watch,
+            depth=models.DEPTH - self._block,
+            lengths=self._lengths[asked] if alike else None,
         )[each, self._lengths[asked] - 1]
         return model.unembed(last).log_softmax(dim=-1)
 

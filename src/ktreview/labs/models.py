@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -69,8 +69,10 @@ class LanguageModel:
         ids: Tensor,
         changed: Mapping[str, Tensor] | None = None,
         watch: Watch | None = None,
+        *,
         depth: int = DEPTH,
         past: tuple[Tensor, Tensor] | None = None,
+        lengths: Tensor | None = None,
     ) -> Tensor:
         """Apply the first blocks to tokens.
 
@@ -90,6 +92,10 @@ class LanguageModel:
         past : tuple of Tensor, optional
             Where the tokens stand, shape (n, t), and what attention remembers from earlier calls, shape
             (DEPTH, 2, n, length, 3, 64), written to at these places.
+        lengths : Tensor, shape (n,), optional
+            Of the texts. If given, tokens that share all that is before them are computed once, and padding
+            not at all: it shows the text's last token. What `watch` returns for the first of the tokens
+            that share it is taken for all.
 
         Returns
         -------
@@ -97,7 +103,8 @@ class LanguageModel:
             The residual stream.
         """
         own = {**self.weights, **(changed or {})}
-        x = own["token_embd.weight"][ids]
+        first, spread = _shared(ids, lengths)
+        x = own["token_embd.weight"][ids.flatten()[first]]
         rows = torch.arange(len(ids), device=x.device)[:, None]
         at = torch.arange(ids.shape[1], device=x.device)[None] if past is None else past[0]
         speeds = _BASE ** (-torch.arange(0, _HEAD, 2, dtype=x.dtype, device=x.device) / _HEAD)
@@ -107,13 +114,13 @@ class LanguageModel:
         )
 
         def seen(layer: int, place: str, value: Tensor) -> Tensor:
-            other = watch(layer, place, value) if watch else None
-            return value if other is None else other
+            other = watch(layer, place, spread(value)) if watch else None
+            return value if other is None else other.flatten(0, 1)[first]
 
         for layer in range(depth):
             w = {name: own[f"blk.{layer}.{name}.weight"] for name in _NAMES}
             h = _norm(x, w["attn_norm"])
-            q, k, v = ((h @ w[f"attn_{m}"].T).reshape(*ids.shape, -1, _HEAD) for m in "qkv")
+            q, k, v = (spread(h @ w[f"attn_{m}"].T).reshape(*ids.shape, -1, _HEAD) for m in "qkv")
             q, k = _rotate(q, angles), _rotate(k, angles)
             if past is not None:
                 past[1][layer, 0][rows, at], past[1][layer, 1][rows, at] = k, v
@@ -122,15 +129,35 @@ class LanguageModel:
             mixed = F.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=True
             )
-            x = x + mixed.transpose(1, 2).flatten(2) @ w["attn_output"].T
+            x = x + mixed.transpose(1, 2).flatten(2).flatten(0, 1)[first] @ w["attn_output"].T
             h = _norm(x, w["ffn_norm"])
             key = seen(layer, "key", F.silu(h @ w["ffn_gate"].T) * (h @ w["ffn_up"].T))
             x = seen(layer, "residual", x + seen(layer, "value", key @ w["ffn_down"].T))
-        return x
+        return spread(x)
 
     def unembed(self, residual: Tensor) -> Tensor:
         """Return the next token's logits (..., 49152) from the residual stream (..., 576) of all blocks."""
         return _norm(residual, self.weights["output_norm.weight"]) @ self.weights["token_embd.weight"].T
+
+
+def _shared(ids: Tensor, lengths: Tensor | None) -> tuple[Tensor | slice, Callable[[Tensor], Tensor]]:
+    """Return which of the n t tokens to compute, and what gives (n, t, width) from all computed ones."""
+    n, t = ids.shape
+    if lengths is None:
+        return slice(None), lambda own: own.reshape(n, t, -1)
+    nodes: dict[tuple[int, int], int] = {}  # by the node before and the token
+    first: list[int] = []
+    where = torch.zeros(n, t, dtype=torch.long)
+    for row, (own, length) in enumerate(zip(ids.tolist(), lengths.tolist(), strict=True)):
+        node = -1
+        for place in range(t):
+            if place < length:
+                if (node, own[place]) not in nodes:
+                    nodes[node, own[place]] = len(first)
+                    first.append(row * t + place)
+                node = nodes[node, own[place]]
+            where[row, place] = node
+    return torch.tensor(first), lambda own: own[where]
 
 
 def _norm(x: Tensor, gain: Tensor) -> Tensor:
@@ -183,6 +210,10 @@ def language_model(dtype: torch.dtype = torch.float64) -> LanguageModel:
     return LanguageModel(weights, tokenizer)
 
 
+#: In batches of texts that begin alike.
+_each = partial(pretrained.each, size=64, key=list)
+
+
 def chat(message: str) -> str:
     """Return a message to the language model in the form it was trained on, ready for its answer.
 
@@ -226,10 +257,10 @@ def log_probs(
         columns = slice(None) if among is None else first_tokens(among)
 
         def one(ids: Tensor, lengths: Tensor, _: list[int]) -> Tensor:
-            residual = model.blocks(ids, changed, watch)[torch.arange(len(ids)), lengths - 1]
+            residual = model.blocks(ids, changed, watch, lengths=lengths)[torch.arange(len(ids)), lengths - 1]
             return model.unembed(residual).log_softmax(dim=-1)[:, columns]
 
-        return torch.stack(pretrained.each(model.tokens(prompts), one))
+        return torch.stack(_each(model.tokens(prompts), one))
 
     return _kept(["log_probs", list(prompts), among and list(among)], compute, changed or watch)
 
@@ -247,17 +278,15 @@ def log_likelihood(
         firsts, seconds = model.tokens(prompts), model.tokens(continuations)
 
         def one(ids: Tensor, lengths: Tensor, places: list[int]) -> list[Tensor]:
-            found = []
-            for row, residual, end, place in zip(
-                ids, model.blocks(ids, changed), lengths.tolist(), places, strict=True
-            ):
-                begin = len(firsts[place])
-                scores = model.unembed(residual[begin - 1 : end - 1]).log_softmax(dim=-1)
-                found.append(scores.gather(1, row[begin:end, None]).sum())
-            return found
+            begins = torch.tensor([len(firsts[place]) for place in places])
+            at = torch.arange(ids.shape[1])
+            told = (at >= begins[:, None]) & (at < lengths[:, None])
+            before = model.blocks(ids, changed, lengths=lengths)[:, :-1][told[:, 1:]]
+            scores = model.unembed(before).log_softmax(dim=-1).gather(1, ids[told][:, None])[:, 0]
+            return [own.sum() for own in torch.split(scores, told.sum(dim=1).tolist())]
 
         whole = [first + second for first, second in zip(firsts, seconds, strict=True)]
-        return torch.stack(pretrained.each(whole, one))
+        return torch.stack(_each(whole, one))
 
     return _kept(["log_likelihood", list(prompts), list(continuations)], compute, changed)
 
@@ -277,12 +306,14 @@ def complete(prompts: Sequence[str], count: int, changed: Mapping[str, Tensor] |
             memory = weight.new_zeros(DEPTH, 2, n, t + count, _HEADS, _HEAD)
             at, last = torch.arange(t).expand(n, t), lengths - 1
             for step in range(count):
-                residual = model.blocks(ids, changed, past=(at, memory))[rows, last]
+                residual = model.blocks(ids, changed, past=(at, memory), lengths=None if step else lengths)[
+                    rows, last
+                ]
                 found.append(model.unembed(residual).argmax(dim=-1))
                 ids, at, last = found[-1][:, None], (lengths + step)[:, None], torch.zeros_like(last)
             return torch.stack(found, dim=1)
 
-        found = torch.stack(pretrained.each(model.tokens(prompts), one))
+        found = torch.stack(_each(model.tokens(prompts), one))
         texts = json.dumps(model.tokenizer.decode_batch(found.tolist()))
         return torch.tensor(list(texts.encode()), dtype=torch.uint8)
 
@@ -316,13 +347,15 @@ def activations(
 
         def one(ids: Tensor, lengths: Tensor, _: list[int]) -> list[Tensor]:
             seen: dict[tuple[int, str], Tensor] = {}
-            model.blocks(ids, watch=lambda *own: seen.update({own[:2]: own[2]}), depth=layer + 1)
+            model.blocks(
+                ids, watch=lambda *own: seen.update({own[:2]: own[2]}), depth=layer + 1, lengths=lengths
+            )
             ends = lengths.tolist()
             return [
                 row[0 if every else end - 1 : end] for row, end in zip(seen[layer, place], ends, strict=True)
             ]
 
-        return torch.cat(pretrained.each(model.tokens(prompts), one))
+        return torch.cat(_each(model.tokens(prompts), one))
 
     return _kept(["activations", list(prompts), layer, place, every], compute)
 

@@ -38,8 +38,9 @@ def each(
     tokens: Sequence[list[int]],
     one: Callable[[Tensor, Tensor, list[int]], Iterable[Tensor]],
     size: int = 32,
+    key: Callable[[list[int]], Any] = len,
 ) -> list[Tensor]:
-    """Apply a function to padded batches of texts of about one length.
+    """Apply a function to padded batches of texts that are alike.
 
     Parameters
     ----------
@@ -49,17 +50,19 @@ def each(
         b results.
     size : int
         The largest b.
+    key : callable, optional
+        What batches are sorted by: texts of about one length, unless it says otherwise.
 
     Returns
     -------
     list of Tensor, of length n
         What each text gives.
     """
-    order = sorted(range(len(tokens)), key=lambda place: len(tokens[place]))
+    order = sorted(range(len(tokens)), key=lambda place: key(tokens[place]))
     found: dict[int, Tensor] = {}
     for begin in range(0, len(order), size):
         places = order[begin : begin + size]
-        longest = len(tokens[places[-1]])
+        longest = max(len(tokens[place]) for place in places)
         ids = torch.tensor([tokens[place] + [0] * (longest - len(tokens[place])) for place in places])
         lengths = torch.tensor([len(tokens[place]) for place in places])
         found.update(zip(places, one(ids, lengths, places), strict=True))

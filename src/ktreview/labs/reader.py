@@ -244,7 +244,9 @@ class World:
         ]
         return Cases(*(torch.stack(part) for part in zip(*own, strict=True)))
 
-    def pretrain(self, facts: Mix | None, copying: Mix, steps: int, batch: int = 32) -> Params:
+    def pretrain(
+        self, facts: Mix | None, copying: Mix, steps: int, batch: int = 32, grain: float = 0.0
+    ) -> Params:
         """Learn facts, met as a mix says, and to copy what slots say of names that are no subjects.
 
         Afterwards `memory` holds what the readers now answer unaided, right or wrong.
@@ -258,6 +260,8 @@ class World:
         steps : int
         batch : int, optional
             Cases a step, of each of the two.
+        grain : float, optional
+            As `fit` takes it.
         """
         names = self.memory.shape[1]
         pools = [(np.arange(self.subjects, names), copying), (np.arange(self.subjects), facts)]
@@ -271,7 +275,7 @@ class World:
         def loss(params: Params, step: int) -> Tensor:
             return cross_entropy(self.readers(params, order[step]), order[step].labels)
 
-        params = fit(self.readers.params, loss, steps=steps, lr=1e-2)
+        params = fit(self.readers.params, loss, steps=steps, lr=1e-2, grain=grain)
         asked = torch.arange(self.subjects).expand(len(self.seeds), -1)
         blank = asked.unsqueeze(-1)
         known = self.readers(params, Cases(asked, blank, blank, blank, asked).closed())

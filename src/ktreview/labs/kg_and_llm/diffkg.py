@@ -98,6 +98,8 @@ def collaborative(predicted: Tensor, entities: Tensor, films: Tensor) -> Tensor:
 def keep_best(graph: Tensor, scores: Tensor, share: float) -> Tensor:
     """Keep of each film's edges the share, rounded and not 0, with the highest scores; none is added.
 
+    Of scores equal to eight digits after the point the earlier edge ranks first, lest rounding decide.
+
     Parameters
     ----------
     graph : Tensor, shape (..., n, E)
@@ -110,7 +112,8 @@ def keep_best(graph: Tensor, scores: Tensor, share: float) -> Tensor:
     ----------
     diffkg, official code, ``Main.py``: rebuilt edges that the graph does not have are passed over.
     """
-    place = scores.masked_fill(graph == 0, -torch.inf).argsort(dim=-1, descending=True, stable=True)
+    ordered = (scores * 1e8).round()
+    place = ordered.masked_fill(graph == 0, -torch.inf).argsort(dim=-1, descending=True, stable=True)
     rank = place.argsort(dim=-1)
     number = (share * graph.sum(dim=-1, keepdim=True)).round().clamp(min=1)
     return graph * (rank < number)
@@ -259,6 +262,7 @@ def _scores(seeds: Sequence[int], graph: Tensor, own: dict[str, Tensor]) -> list
     low = left[..., :8] * values[:, None, :8] @ right[:, :8]
     users, strength, films = torch.linalg.svd(own["train"], full_matrices=False)
     films = films[:, :16].transpose(1, 2) * strength[:, None, :16].sqrt()
+    films = films.round(decimals=9)  # a film that nobody rated has no direction but that of rounding
     users = users[..., :16] * strength[:, None, :16].sqrt()
     # An entity's vector is that of the users who like its films; the scale is that which fits films best.
     entities = (own["train"] @ graph).transpose(1, 2) @ users

@@ -19,6 +19,8 @@ from ktreview.labs.nets import Params, Population, fit
 #: A key has three digits of 14 sorts; a value is one of 32, five bits.
 _SORTS, _VALUES, _WIDTH = 14, 32, 3
 _UNITS, _SIZES = 6, (4, 10, 25)
+#: Of all parameters: training for long is chaotic.
+_GRAIN = 2.0**-18
 
 
 def learned_bits(logits: Tensor, values: Tensor) -> Tensor:
@@ -179,7 +181,7 @@ def _store(
         return cross_entropy(net(params, keys), values)
 
     start = {name: torch.cat([value] * len(sets)) for name, value in net.params.items()}
-    return fit(start, loss, steps=steps, lr=torch.tensor(rates).repeat_interleave(len(seeds)))
+    return fit(start, loss, steps=steps, lr=torch.tensor(rates).repeat_interleave(len(seeds)), grain=_GRAIN)
 
 
 def _rounded(params: Params, bits: int, *, by_row: bool) -> Params:

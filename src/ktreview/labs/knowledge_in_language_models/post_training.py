@@ -25,6 +25,8 @@ _WIDTH, _DEPTH = 24, 2
 _AFTER = {"refusal-after": "refusal", "truth-after": "truth"}
 #: Weight in post-training of what the base has learnt.
 _REHEARSED = 0.2
+#: Of all parameters of the tiny model, whose training is chaotic.
+_GRAIN = 2.0**-18
 _BLOCK, _COUNTRIES, _ELEMENTS = 10, 8, 5
 
 
@@ -197,7 +199,7 @@ def _train(net: Population, start: Params, world: _World, *, steps: int, lr: flo
         each = cross_entropy(logits[:, :, None], targets[..., None])
         return (each * weights).sum(dim=1) / weights.sum(dim=1)
 
-    return fit(start, loss, steps=steps, lr=lr)
+    return fit(start, loss, steps=steps, lr=lr, grain=_GRAIN)
 
 
 def _compare(
