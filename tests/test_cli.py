@@ -114,6 +114,15 @@ def test_two_workers_of_either_engine_measure_the_same(review):
             assert (both["value_x"] == both["value_y"]).all()
 
 
+def test_labs_that_took_longest_begin(review, monkeypatch):
+    begun = []
+    monkeypatch.setattr(lab, "measure", lambda name, *_: begun.append(name))
+    every = [*review.declared]
+    list(lab.measure_all(review, every, jobs=1))
+    seconds = review.labs.set_index("lab")["seconds"]
+    assert begun == sorted(every, key=lambda name: -seconds[name])
+
+
 @pytest.mark.usefixtures("cache")
 def test_a_run_that_differs_is_told_and_saved_only_when_asked(data, capsys):
     path = data / "labs" / f"{QUICK}.csv"

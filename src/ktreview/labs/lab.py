@@ -275,7 +275,8 @@ def measure_all(
 ) -> Iterator[tuple[str, pd.DataFrame | MissingError]]:
     """Run labs side by side, with a progress bar; yield each with what it measured, as they finish.
 
-    A lab whose data or model is not installed yields the error that says what to install.
+    Those that took longest before begin, so that no process waits for the last one. A lab whose data or
+    model is not installed yields the error that says what to install.
 
     Parameters
     ----------
@@ -289,8 +290,8 @@ def measure_all(
     seeds, cache : optional
         As `measure` takes them.
     """
-    tasks = []
-    for lab in labs:
+    before, tasks = review.labs.set_index("lab")["seconds"], []
+    for lab in sorted(labs, key=lambda lab: -before.get(lab, float("inf"))):
         declared = review.declared[lab]
         tasks.append((lab, declared, review.records[declared.paper].theme, seeds, cache))
     with _workers(engine, jobs) as results:
