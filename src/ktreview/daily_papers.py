@@ -138,16 +138,24 @@ def _blocks(lines: list[_Line]) -> Iterator[tuple[int, str, list[_Line]]]:
         yield *title, paragraphs
 
 
+#: The byte order mark and all control characters that are no space.
+_INVISIBLE = dict.fromkeys(
+    [
+        0xFEFF,
+        *(
+            code
+            for code in range(0xA0)
+            if unicodedata.category(chr(code)) == "Cc" and not chr(code).isspace()
+        ),
+    ]
+)
+
+
 def _lines(text: str) -> list[_Line]:
     """Return the cleaned lines with their numbers from 1, without the empty ones."""
     cleaned = []
     for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
-        visible = "".join(
-            " " if char.isspace() else char
-            for char in raw
-            if char != "\ufeff" and (char.isspace() or unicodedata.category(char) != "Cc")
-        )
-        line = " ".join(visible.split())
+        line = " ".join(raw.translate(_INVISIBLE).split())
         if line:
             cleaned.append((number, line))
     return cleaned
