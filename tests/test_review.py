@@ -80,13 +80,13 @@ def test_claims_agree_with_the_abstract_around_them(review):
             assert all(part in abstracts[row.paper] for part in words.split("; ")), row.id
 
 
-def test_loading_takes_under_a_second(review):
+def test_loading_takes_well_under_a_second(review):
     times = []
-    for _ in range(5):  # the shortest: other work on the machine only ever adds
+    for _ in range(3):  # the shortest: other work on the machine only ever adds
         start = time.process_time()
         again = load_review()
         times.append(time.process_time() - start)
-    assert min(times) < 1
+    assert min(times) < 0.8
     assert again.digest() == review.digest()
 
 

@@ -6,6 +6,7 @@ import torch
 from ktreview.labs.kg_and_llm.diffkg import (
     _NOISE,
     _draw,
+    _scores,
     collaborative,
     diffuse,
     keep_best,
@@ -70,6 +71,14 @@ def test_rounding_does_not_decide_which_edge_is_kept():
     for noise in ([0.0, 1e-15, -1e-15], [-1e-15, 0.0, 1e-15]):
         scores = 0.5 + torch.tensor([noise], dtype=torch.float64)
         assert keep_best(graph, scores, 0.34).tolist() == [[1, 0, 0]]
+
+
+def test_a_film_that_no_direction_kept_reaches_points_nowhere():
+    own = {name: part[None] for name, part in _draw(202).items()}
+    cosine = _scores([202], own["noisy"], own)[2][0].abs().amax(dim=-1)
+    left_out = cosine == 0
+    assert (own["train"][0].sum(dim=0)[left_out] > 0).any()  # it has been rated all the same
+    assert (cosine[~left_out] > 0.01).all()
 
 
 def test_recommendation_follows_raters_and_then_the_graph():

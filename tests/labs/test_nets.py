@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import Grid, Population, accuracy, fit, mlp
+from ktreview.labs.nets import GRAIN, Grid, Population, accuracy, fit, mlp
 
 SEEDS = [3, 8, 5]
 RATES = [{"lr": 0.01}, {"lr": 0.03}]
@@ -94,7 +94,7 @@ def test_plain_descent_takes_the_gradient_as_it_is_and_obeys_a_constraint():
 def test_a_grain_keeps_differences_of_the_last_digit_from_growing(problem, optimiser):
     inputs, labels = problem
     net = Population(make, SEEDS)
-    grain, found = 2.0**-18, {}
+    grain, found = GRAIN, {}
     for size in (1.0, 1.0 + 1e-14):  # as another order of summation would have it
 
         def loss(params, _, size=size):

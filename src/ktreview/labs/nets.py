@@ -17,6 +17,8 @@ from torch.func import functional_call, stack_module_state, vmap
 
 Params = dict[str, Tensor]
 Setting = Mapping[str, float]
+#: Where training is chaotic, parameters are kept at multiples of this; see `fit`.
+GRAIN = 2.0**-18
 
 
 class Population:
@@ -169,8 +171,8 @@ def fit(
     constrain : callable, optional
         From gradients and step to the gradients that are followed: a mask or a projection.
     grain : float, optional
-        Keep parameters at multiples of this, as `snapped` does, where training is chaotic: differences in
-        the last digit, which machines' arithmetic has, would otherwise grow from step to step.
+        Keep parameters at multiples of this, a power of 2. Where training is chaotic, differences in the
+        last digit, which machines' arithmetic has, would otherwise grow from step to step.
 
     Raises
     ------
@@ -181,7 +183,9 @@ def fit(
     ----------
     I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2.
     """
-    params = {name: snapped(value.detach().clone(), grain).requires_grad_() for name, value in params.items()}
+    params = {
+        name: _snapped(value.detach().clone(), grain).requires_grad_() for name, value in params.items()
+    }
     rows = len(next(iter(params.values())))
     rate = torch.as_tensor(lr, dtype=torch.get_default_dtype()).expand(rows)
     first = {name: torch.zeros_like(value) for name, value in params.items()}
@@ -205,7 +209,7 @@ def fit(
             for name, value in params.items():
                 by_row = now.reshape(-1, *[1] * (value.dim() - 1))
                 if optimiser == "sgd":
-                    snapped(value.sub_(by_row * grads[name]), grain)
+                    _snapped(value.sub_(by_row * grads[name]), grain)
                     continue
                 grad, own = grads[name], room[name]
                 first[name].lerp_(grad, 0.1)
@@ -213,12 +217,12 @@ def fit(
                 torch.sqrt(second[name], out=own).div_((1 - 0.999 ** (step + 1)) ** 0.5).add_(1e-8)
                 torch.div(first[name], own, out=own)
                 value.mul_(1 - by_row * decay).addcmul_(own, -by_row / (1 - 0.9 ** (step + 1)))
-                snapped(value, grain)
+                _snapped(value, grain)
     return {name: value.detach() for name, value in params.items()}
 
 
-def snapped(values: Tensor, grain: float) -> Tensor:
-    """Round values, in place, to multiples of a power of 2; leave them if it is 0."""
+def _snapped(values: Tensor, grain: float) -> Tensor:
+    """Round values, in place, to multiples of the grain; leave them if it is 0."""
     return values.div_(grain).round_().mul_(grain) if grain else values
 
 

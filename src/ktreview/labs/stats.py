@@ -133,8 +133,13 @@ def sign_flip(differences: Values) -> float:
 def smallest_effect(differences: Values) -> float:
     """Return the effect that a two-sided t test at 5 % would show in 80 % of cases, given the scatter."""
     n = len(differences)
-    reach = stats.t.ppf(0.975, n - 1) + stats.t.ppf(0.8, n - 1)
-    return float(reach * differences.std(ddof=1) / np.sqrt(n))
+    return float(_reach(n) * differences.std(ddof=1) / np.sqrt(n))
+
+
+@cache
+def _reach(n: int) -> float:
+    """Return the same in standard errors."""
+    return float(stats.t.ppf(0.975, n - 1) + stats.t.ppf(0.8, n - 1))
 
 
 def outcome(decides: Comparison, replication: Comparison, better: str) -> Outcome:

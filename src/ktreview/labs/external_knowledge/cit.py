@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ktreview.labs.lab import Scores
 from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import Grid, Params, accuracy, fit
+from ktreview.labs.nets import GRAIN, Grid, Params, accuracy, fit
 from ktreview.labs.reader import Cases, Mix, World
 
 #: What stands beside a question: the passage with the answer in seven of ten cases, else other passages.
@@ -20,8 +20,6 @@ _PENALISED = ("CIT", "CIT, two-sided", "CIT on other passages")
 _RATES = [{"lr": rate} for rate in (1e-3, 3e-3, 1e-2)]
 _ARMS = dict.fromkeys(("standard", "weight decay", *_PENALISED), _RATES)
 _STRENGTH, _DECAY, _LEAST = 1.0, 1e-3, 1e-9
-#: Of all parameters: this training is chaotic.
-_GRAIN = 2.0**-18
 _FACTS, _NEW, _STEPS, _BATCH = 64, 32, 150, 16
 
 
@@ -52,7 +50,7 @@ def growth(now: Tensor, before: Tensor) -> Tensor:
 def run(seeds: Sequence[int]) -> Scores:
     """Tune readers that can copy on a corpus; then change its facts, or ask about a new domain."""
     world = World(seeds, _FACTS + _NEW)
-    start = world.pretrain(None, {("false", "none"): 1}, _STEPS, grain=_GRAIN)
+    start = world.pretrain(None, {("false", "none"): 1}, _STEPS, grain=GRAIN)
     parts = world.parts(validation=20, test=44, new=_NEW)
     corpus = [np.concatenate(own) for own in zip(parts["validation"], parts["test"], strict=True)]
     grid = Grid(seeds, _ARMS)
@@ -114,7 +112,7 @@ def _tune(world: World, grid: Grid, start: Params, corpus: Sequence[np.ndarray])
         extra = torch.cat([torch.zeros(first), _STRENGTH * penalty(params, step)])
         return asked + _DECAY * grid.on("weight decay") * squares + extra
 
-    return fit(grid.population(start), loss, steps=_STEPS, lr=grid["lr"], grain=_GRAIN)
+    return fit(grid.population(start), loss, steps=_STEPS, lr=grid["lr"], grain=GRAIN)
 
 
 def _passages(cases: Cases) -> Cases:

@@ -262,7 +262,7 @@ def _scores(seeds: Sequence[int], graph: Tensor, own: dict[str, Tensor]) -> list
     low = left[..., :8] * values[:, None, :8] @ right[:, :8]
     users, strength, films = torch.linalg.svd(own["train"], full_matrices=False)
     films = films[:, :16].transpose(1, 2) * strength[:, None, :16].sqrt()
-    films = films.round(decimals=9)  # a film that nobody rated has no direction but that of rounding
+    films = films.round(decimals=9)  # one that no direction kept reaches would point where rounding does
     users = users[..., :16] * strength[:, None, :16].sqrt()
     # An entity's vector is that of the users who like its films; the scale is that which fits films best.
     entities = (own["train"] @ graph).transpose(1, 2) @ users

@@ -14,13 +14,11 @@ from torch import Tensor, nn
 from ktreview.labs.data import batches, pick
 from ktreview.labs.lab import Scores
 from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import Params, Population, fit
+from ktreview.labs.nets import GRAIN, Params, Population, fit
 
 #: A key has three digits of 14 sorts; a value is one of 32, five bits.
 _SORTS, _VALUES, _WIDTH = 14, 32, 3
 _UNITS, _SIZES = 6, (4, 10, 25)
-#: Of all parameters: training for long is chaotic.
-_GRAIN = 2.0**-18
 
 
 def learned_bits(logits: Tensor, values: Tensor) -> Tensor:
@@ -181,7 +179,7 @@ def _store(
         return cross_entropy(net(params, keys), values)
 
     start = {name: torch.cat([value] * len(sets)) for name, value in net.params.items()}
-    return fit(start, loss, steps=steps, lr=torch.tensor(rates).repeat_interleave(len(seeds)), grain=_GRAIN)
+    return fit(start, loss, steps=steps, lr=torch.tensor(rates).repeat_interleave(len(seeds)), grain=GRAIN)
 
 
 def _rounded(params: Params, bits: int, *, by_row: bool) -> Params:

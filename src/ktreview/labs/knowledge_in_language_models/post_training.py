@@ -13,7 +13,7 @@ from ktreview.labs.data import batches, pick
 from ktreview.labs.gpt import GPT
 from ktreview.labs.lab import Scores
 from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import Params, Population, fit
+from ktreview.labs.nets import GRAIN, Params, Population, fit
 
 #: Subjects, of which half serve to find directions; answers; words of the language.
 _SUBJECTS, _ANSWERS = 48, 24
@@ -25,8 +25,6 @@ _WIDTH, _DEPTH = 24, 2
 _AFTER = {"refusal-after": "refusal", "truth-after": "truth"}
 #: Weight in post-training of what the base has learnt.
 _REHEARSED = 0.2
-#: Of all parameters of the tiny model, whose training is chaotic.
-_GRAIN = 2.0**-18
 _BLOCK, _COUNTRIES, _ELEMENTS = 10, 8, 5
 
 
@@ -199,7 +197,7 @@ def _train(net: Population, start: Params, world: _World, *, steps: int, lr: flo
         each = cross_entropy(logits[:, :, None], targets[..., None])
         return (each * weights).sum(dim=1) / weights.sum(dim=1)
 
-    return fit(start, loss, steps=steps, lr=lr, grain=_GRAIN)
+    return fit(start, loss, steps=steps, lr=lr, grain=GRAIN)
 
 
 def _compare(
