@@ -73,7 +73,7 @@ chapters: $(VENV)/.dev
 browser: $(VENV)/.dev
 	@rm -rf _build
 	@$(MAKE) --no-print-directory site
-	$(BIN)/pytest tests/site -n $(JOBS) --dist load
+	$(BIN)/pytest tests/site -n $(JOBS) --dist loadgroup
 
 test-portable: $(VENV)/.dev  ## re-execute chapters and labs under other machine settings and compare
 	$(BIN)/python tests/portable.py

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from ktreview.labs.losses import cross_entropy
 from ktreview.labs.nets import GRAIN, Grid, Population, accuracy, fit, mlp
@@ -66,6 +67,21 @@ def test_the_order_of_settings_changes_nothing(problem):
         own.of(found, own.choose(found))["only"] for own, found in zip((grid, turned), scores, strict=True)
     ]
     assert torch.equal(*picked)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_layers_at_once_give_what_each_network_gives_alone_to_the_last_bit(problem, bias):
+    x, _ = problem
+    net = Population(lambda: mlp(6, 8, 4, bias=bias), SEEDS)
+    one_by_one = net(net.params, x.unsqueeze(1)).squeeze(1)  # a further dimension goes through vmap
+    assert torch.equal(net(net.params, x), one_by_one)
+
+
+def test_networks_of_other_layers_are_applied_as_they_are(problem):
+    x, _ = problem
+    net = Population(lambda: nn.Sequential(nn.Linear(6, 4), nn.Tanh()), SEEDS)
+    weight, bias = net.params["0.weight"], net.params["0.bias"]
+    assert torch.allclose(net(net.params, x), (x @ weight.mT + bias[:, None]).tanh(), atol=1e-12)
 
 
 def test_a_loss_that_broadcasts_unseen_is_refused(problem):

@@ -56,9 +56,12 @@ def report(faults):
     assert not faults, f"{len(faults)} faults:\n" + "\n".join(f"- {fault}" for fault in faults)
 
 
-# Without a browser.
+# Without a browser. One process runs all of these, so that each page is parsed once.
+
+parsed = pytest.mark.xdist_group("parsed pages")
 
 
+@parsed
 def test_every_page_has_a_language_a_title_and_one_heading(site, pages):
     faults = []
     for page in pages:
@@ -72,6 +75,7 @@ def test_every_page_has_a_language_a_title_and_one_heading(site, pages):
     report(faults)
 
 
+@parsed
 def test_every_id_is_given_once(site, pages):
     faults = []
     for page in pages:
@@ -80,6 +84,7 @@ def test_every_id_is_given_once(site, pages):
     report(faults)
 
 
+@parsed
 def test_every_link_leads_somewhere(site, pages):
     faults = []
     for page in pages:
@@ -108,6 +113,7 @@ def _fault(site: Path, page: str, link: str) -> str | None:
     return None
 
 
+@parsed
 def test_no_page_names_another_host_to_load_from(site, pages):
     elsewhere = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
     faults = []
@@ -125,6 +131,7 @@ def test_no_page_names_another_host_to_load_from(site, pages):
     report(faults)
 
 
+@parsed
 def test_no_formula_is_left_as_source(site, pages):
     source = re.compile(r"\$\$|\$[^$\n]*\\[A-Za-z]+[^$\n]*\$|\\(?:begin|end|frac|mathrm|mathcal|tau)\b")
     faults = []

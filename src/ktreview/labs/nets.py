@@ -43,11 +43,16 @@ class Population:
                 torch.manual_seed(seed)
                 modules.append(make())
         self._module = modules[0]
+        self._plain = isinstance(self._module, nn.Sequential) and all(
+            isinstance(layer, nn.Linear | nn.ReLU) for layer in self._module
+        )
         stacked, _ = stack_module_state(modules)
         self.params: Params = {name: value.detach() for name, value in stacked.items()}
 
     def __call__(self, params: Params, *inputs: Tensor) -> Tensor:
         """Apply row p of the parameters to row p of every input, of shape (P, ...)."""
+        if self._plain and inputs[0].dim() == 3:
+            return self._layers(params, *inputs)
 
         def one(own: Params, *arguments: Tensor) -> Tensor:
             output: Tensor = functional_call(self._module, own, arguments)
@@ -55,6 +60,17 @@ class Population:
 
         output: Tensor = vmap(one)(params, *inputs)
         return output
+
+    def _layers(self, params: Params, x: Tensor) -> Tensor:
+        """Apply an `mlp` to inputs (P, n, d): what vmap gives, to the last bit, in a third of its time."""
+        for name, layer in self._module.named_children():
+            if isinstance(layer, nn.ReLU):
+                x = x.relu()
+            elif layer.bias is None:
+                x = x @ params[f"{name}.weight"].mT
+            else:
+                x = torch.baddbmm(params[f"{name}.bias"][:, None], x, params[f"{name}.weight"].mT)
+        return x
 
 
 def mlp(*sizes: int, bias: bool = True) -> nn.Sequential:
@@ -205,18 +221,21 @@ def fit(
         if constrain:
             grads = constrain(grads, step)
         now = rate * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / steps)))
+        by_row = {dims: now.reshape(-1, *[1] * (dims - 1)) for dims in {own.dim() for own in params.values()}}
+        left = {dims: 1 - own * decay for dims, own in by_row.items()}
+        stride = {dims: -own / (1 - 0.9 ** (step + 1)) for dims, own in by_row.items()}
         with torch.no_grad():
             for name, value in params.items():
-                by_row = now.reshape(-1, *[1] * (value.dim() - 1))
+                dims, grad = value.dim(), grads[name]
                 if optimiser == "sgd":
-                    _snapped(value.sub_(by_row * grads[name]), grain)
+                    _snapped(value.sub_(by_row[dims] * grad), grain)
                     continue
-                grad, own = grads[name], room[name]
+                own = room[name]
                 first[name].lerp_(grad, 0.1)
                 second[name].mul_(0.999).addcmul_(grad, grad, value=0.001)
                 torch.sqrt(second[name], out=own).div_((1 - 0.999 ** (step + 1)) ** 0.5).add_(1e-8)
                 torch.div(first[name], own, out=own)
-                value.mul_(1 - by_row * decay).addcmul_(own, -by_row / (1 - 0.9 ** (step + 1)))
+                value.mul_(left[dims]).addcmul_(own, stride[dims])
                 _snapped(value, grain)
     return {name: value.detach() for name, value in params.items()}
 
