@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 
@@ -333,6 +334,18 @@ def test_gains_are_computed_in_their_own_unit(review):
     assert changes["gain_relative"].isna().all()
     alone = review.results[review.results["baseline_value"].isna()]
     assert alone[["gain_points", "gain_relative"]].isna().all(axis=None)
+
+
+def test_a_scale_without_a_zero_has_no_percentages(review):
+    results = review.results.set_index(["paper", "metric"])
+    elo, rank = results.loc[("openmedlab", "Elo rating")], results.loc[("openmedlab", "average rank")]
+    assert elo["gain_points"] == 3
+    assert math.isnan(elo["gain_relative"])
+    assert math.isnan(rank["gain_points"])
+    assert math.isnan(rank["gain_relative"])
+    marks = results.loc[("ideation-execution", "overall score")]
+    assert marks["gain_points"].notna().all()
+    assert marks["gain_relative"].isna().all()
 
 
 def test_lower_is_better_turns_the_sign():

@@ -595,17 +595,19 @@ def gains(result: Result) -> tuple[float | None, float | None]:
     Returns
     -------
     tuple of float or None
-        The difference in points, only where the unit is ``percent`` or ``points`` (a difference of
-        ratios is no number of points); and the difference in percent of the baseline. None where a
-        value is missing, the direction is neutral or the values are factors already; no percentage of
-        a baseline that is zero or below, as a change may be.
+        The difference in points, only where the unit is ``percent``, ``points`` or ``rating`` (a
+        difference of ratios is no number of points); and the difference in percent of the baseline. None
+        where a value is missing, the direction is neutral or the values are factors already; no
+        percentage of a baseline that is zero or below, as a change may be, nor of a ``rating`` or a
+        ``rank``, whose scale has no zero.
     """
     before, after = result.baseline_value, result.method_value
     if before is None or after is None or result.better == "neutral" or result.unit == "times":
         return None, None
     gain = after - before if result.better == "higher" else before - after
-    points = round(gain, 6) if result.unit in ("percent", "points") else None
-    return points, round(100 * gain / before, 6) if before > 0 else None
+    points = round(gain, 6) if result.unit in ("percent", "points", "rating") else None
+    percent = before > 0 and result.unit not in ("rating", "rank")
+    return points, round(100 * gain / before, 6) if percent else None
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:

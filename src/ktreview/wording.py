@@ -164,7 +164,7 @@ def scaled(amount: float, unit: str) -> str:
     >>> scaled(87.1, "percent"), scaled(0.285, "ratio"), scaled(2.0, "bits-per-parameter")
     ('87.1%', '0.285', '2 bits per parameter')
     """
-    suffix = {"percent": "%", "ratio": "", "points": "", "times": "×", "rank": ""}.get(
+    suffix = {"percent": "%", "ratio": "", "points": "", "times": "×", "rank": "", "rating": ""}.get(
         unit, " " + unit.replace("-", " ")
     )
     return f"{number(amount)}{suffix}".replace("-", "−", 1) if amount < 0 else f"{number(amount)}{suffix}"
