@@ -83,6 +83,12 @@ def test_a_paper_with_nothing_says_so(review):
     assert "No result from beyond the abstract" in shown(review, "results", "jd-resume").text
 
 
+def test_a_scale_without_a_zero_has_no_bar_from_zero(review):
+    page = shown(review, "results", "openmedlab")
+    assert page.select_one("#result-medtriage-f1 svg")
+    assert not page.select("#result-medqa-elo svg, #result-average-rank svg")
+
+
 def test_the_bar_of_a_result_is_to_scale(review):
     bar = shown(review, "results", "kg-traces").select_one("#result-webqsp-hits svg")
     before, after = (float(circle["cx"]) for circle in bar.select("circle"))

@@ -25,7 +25,7 @@ from ktreview.labs import lab as labs
 from ktreview.mathml import to_mathml
 from ktreview.records import Lab, Paper, Result, Theme, Verdict
 from ktreview.related import related
-from ktreview.review import Review, gains, rows
+from ktreview.review import WITHOUT_ZERO, Review, gains, rows
 
 #: The parts of a page and their headings, in order.
 PARTS = {
@@ -284,8 +284,8 @@ def _result(result: Result) -> _Result:
         if amount is not None
     )
     before, after = result.baseline_value, result.method_value
-    bar = None
-    if before is not None and after is not None and min(before, after) >= 0 < max(before, after):
+    bar, drawn = None, result.unit not in WITHOUT_ZERO
+    if drawn and before is not None and after is not None and min(before, after) >= 0 < max(before, after):
         longest = max(before, after)
         bar = (round(4 + 392 * before / longest, 1), round(4 + 392 * after / longest, 1))
     return _Result(result, wording.result(result), gain, bar)

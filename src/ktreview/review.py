@@ -46,6 +46,8 @@ MEASURED = ("regime", "arm", "seed", "metric", "value")
 #: The seeds that decide about a lab's claim, and the ones that must agree.
 SEEDS, REPLICATION = tuple(range(8)), tuple(range(200, 208))
 
+#: Units of scales that have no zero, so that no value is a share of another.
+WITHOUT_ZERO = ("rating", "rank")
 _RESULT_NUMBERS = ("baseline_value", "method_value", "gain_points", "gain_relative")
 _LAB_NUMBERS = tuple(
     "baseline_mean method_mean effect low high p dz rep_effect rep_low rep_high seconds".split()
@@ -606,7 +608,7 @@ def gains(result: Result) -> tuple[float | None, float | None]:
         return None, None
     gain = after - before if result.better == "higher" else before - after
     points = round(gain, 6) if result.unit in ("percent", "points", "rating") else None
-    percent = before > 0 and result.unit not in ("rating", "rank")
+    percent = before > 0 and result.unit not in WITHOUT_ZERO
     return points, round(100 * gain / before, 6) if percent else None
 
 
