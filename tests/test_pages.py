@@ -85,8 +85,10 @@ def test_a_paper_with_nothing_says_so(review):
 
 def test_a_scale_without_a_zero_has_no_bar_from_zero(review):
     page = shown(review, "results", "openmedlab")
-    assert page.select_one("#result-medtriage-f1 svg")
-    assert not page.select("#result-medqa-elo svg, #result-average-rank svg")
+    bars = {own["id"]: len(own.select("svg")) for own in page.select(".kt-result")}
+    assert bars == {"result-medqa-elo": 0, "result-average-rank": 0, "result-medtriage-f1": 1}
+    assert "Hollow mark" in page.text
+    assert "Hollow mark" not in shown(review, "results", "ideation-execution").text
 
 
 def test_the_bar_of_a_result_is_to_scale(review):
