@@ -167,7 +167,7 @@ def settings() -> Iterator[None]:
     """Compute in double precision on one thread, and leave torch as it was.
 
     On a GPU where there is one and ``KTREVIEW_DEVICE`` does not say otherwise. The CPU is torch's own
-    choice; to name it would cost every call a detour, some five per cent of a lab's time.
+    choice; to name it would cost every call a detour, two to six per cent of a lab's time.
     """
     if find_spec("torch") is None:
         raise LabError("labs need torch: run `make labs`, or pip install -r requirements-labs.txt")
