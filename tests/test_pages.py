@@ -98,6 +98,15 @@ def test_the_bar_of_a_result_is_to_scale(review):
     assert (before - 4) / (after - 4) == pytest.approx(85.7 / 87.1, abs=0.001)
 
 
+def test_no_mark_of_a_bar_is_cut_off(review):
+    for bar in shown(review, "results", "kg-traces").select("svg.kt-bar"):
+        left, _, width, _ = map(float, bar["viewbox"].split())
+        for circle in bar.select("circle"):
+            reach = float(circle["r"]) + float(circle["stroke-width"]) / 2
+            assert left <= float(circle["cx"]) - reach
+            assert float(circle["cx"]) + reach <= left + width
+
+
 def test_the_source_of_a_page_holds_no_word_of_a_record(review):
     for key, record in review.records.items():
         text = pages.source(key)
