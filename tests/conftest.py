@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import ktreview
-from ktreview.review import DATA
+from ktreview.corpus.review import DATA
 
 
 @pytest.fixture(scope="session")

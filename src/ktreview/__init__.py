@@ -6,8 +6,9 @@
 72
 """
 
-from ktreview.records import Fault
-from ktreview.review import COLUMNS, Review, ReviewError, load_review, read_review
+from ktreview.corpus.load import load_review, read_review
+from ktreview.corpus.records import Fault
+from ktreview.corpus.review import COLUMNS, Review, ReviewError
 
 __all__ = ["COLUMNS", "Fault", "Review", "ReviewError", "load_review", "read_review"]
 __version__ = "0.1.0"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from ktreview.labs import lab
-from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import Grid, Population, fit, mlp
+from ktlabs.bench import runner as lab
+from ktlabs.bench.losses import cross_entropy
+from ktlabs.bench.nets import Grid, Population, fit, mlp
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = str(Path(sys.executable).parent / "ktreview")

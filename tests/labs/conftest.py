@@ -2,7 +2,7 @@
 
 import pytest
 
-from ktreview.labs import lab
+from ktlabs.bench import runner as lab
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs import sentences
-from ktreview.labs.external_knowledge import agentpoison
-from ktreview.labs.external_knowledge.agentpoison import Retriever, loneliness, search, uniqueness
+from ktlabs.bench import sentences
+from ktlabs.external_knowledge import agentpoison
+from ktlabs.external_knowledge.agentpoison import Retriever, loneliness, search, uniqueness
 
 CENTRES = torch.tensor([[0.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from ktreview.labs.external_knowledge import augmenting_llms
-from ktreview.labs.external_knowledge.augmenting_llms import Fact, consult, decide, nearest, outcomes
+from ktlabs.external_knowledge import augmenting_llms
+from ktlabs.external_knowledge.augmenting_llms import Fact, consult, decide, nearest, outcomes
 
 KEYS = [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]]
 

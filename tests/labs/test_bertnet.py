@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ktreview.labs.kg_and_llm.bertnet import consistency, prompt_weights, search, support
+from ktlabs.kg_and_llm.bertnet import consistency, prompt_weights, search, support
 
 #: Two heads by two tails: what a prompt that knows the relation gives, as probabilities.
 KNOWS = torch.tensor([[0.6, 0.1], [0.2, 0.3]], dtype=torch.float64)

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from ktreview.labs import sentences
-from ktreview.labs.facts import graph
-from ktreview.labs.kg_and_llm.blp import _features, _parts, _swap, inductive, text_scores, word_table
-from ktreview.labs.links import Links, fold
+from ktlabs.bench import sentences
+from ktlabs.bench.facts import graph
+from ktlabs.kg_and_llm.blp import _features, _parts, _swap, inductive, text_scores, word_table
+from ktlabs.kg_and_llm.links import Links, fold
 
 
 def test_queries_start_at_a_seen_entity_and_ask_for_an_unseen_one():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from ktreview.labs.knowledge_in_language_models.capacity_laws import learned_bits, quantised
+from ktlabs.knowledge_in_language_models.capacity_laws import learned_bits, quantised
 
 WEIGHTS = torch.randn(5, 6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 

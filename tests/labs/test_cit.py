@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.external_knowledge.cit import _FOUND, _likelihood, _passages, growth
-from ktreview.labs.reader import World
+from ktlabs.bench.reader import World
+from ktlabs.external_knowledge.cit import _FOUND, _likelihood, _passages, growth
 
 nats = st.lists(st.floats(-20, 0), min_size=3, max_size=3).map(torch.tensor)
 

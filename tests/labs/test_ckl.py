@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ktreview.labs.continual_learning.ckl import _ARMS, _moves, expanded, fuar
-from ktreview.labs.nets import Grid, Population, mlp
+from ktlabs.bench.nets import Grid, Population, mlp
+from ktlabs.continual_learning.ckl import _ARMS, _moves, expanded, fuar
 
 
 def _scores(retained, updated, acquired):

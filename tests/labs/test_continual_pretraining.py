@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.continual_learning import continual_pretraining as lab
-from ktreview.labs.continual_learning.continual_pretraining import chain, similarity
-from ktreview.labs.data import passages
+from ktlabs.bench.data import passages
+from ktlabs.continual_learning import continual_pretraining as lab
+from ktlabs.continual_learning.continual_pretraining import chain, similarity
 
 texts = st.lists(st.integers(0, 95), min_size=3, max_size=30).map(torch.tensor)
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.external_knowledge.cook import card_log_probs, check, screen
+from ktlabs.external_knowledge.cook import card_log_probs, check, screen
 
 LOGITS = torch.tensor([[[0.0, 2.0, 1.0, 2.0]]], dtype=torch.float64)
 

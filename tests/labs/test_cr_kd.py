@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ktreview.labs.knowledge_distillation.cr_kd import relation_loss, sinkhorn
+from ktlabs.knowledge_distillation.cr_kd import relation_loss, sinkhorn
 
 ONE, NONE = torch.ones(1), torch.zeros(1)
 

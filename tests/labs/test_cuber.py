@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktreview.labs.continual_learning.cuber import agreement, extend, project, regularised, scaled
+from ktlabs.continual_learning.cuber import agreement, extend, project, regularised, scaled
 
 
 def _pool(seed, size=5):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs import data
+from ktlabs.bench import data
 
 
 def test_the_digits_are_those_of_uci():

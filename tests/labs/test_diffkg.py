@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktreview.labs.kg_and_llm.diffkg import (
+from ktlabs.kg_and_llm.diffkg import (
     _NOISE,
     _draw,
     _scores,

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ktreview.labs.editable import Associative
-from ktreview.labs.knowledge_editing.easyedit import SETTINGS, kept_in_place
-from ktreview.labs.nets import Population, mlp
+from ktlabs.bench.nets import Population, mlp
+from ktlabs.knowledge_editing.easyedit import SETTINGS, kept_in_place
+from ktlabs.knowledge_editing.editable import Associative
 
 KNOBS = {
     "plain": 1.0, "lr": 0.05, "stop": 0.6, "replay": 30.0, "ridge": 0.01, "strength": 1e-3, "threshold": 0.9,

@@ -5,9 +5,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ktreview.labs import editable, models
-from ktreview.labs.editable import Associative, Edits, Language, counterfactuals, harmonic, judge, train
-from ktreview.labs.nets import Population, mlp
+from ktlabs.bench import models
+from ktlabs.bench.nets import Population, mlp
+from ktlabs.knowledge_editing import editable
+from ktlabs.knowledge_editing.editable import (
+    Associative,
+    Edits,
+    Language,
+    counterfactuals,
+    harmonic,
+    judge,
+    train,
+)
 
 
 @pytest.fixture

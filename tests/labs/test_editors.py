@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from ktreview.labs.editors import (
+from ktlabs.knowledge_editing.editors import (
     FineTuning,
     ManyEdits,
     RankOne,

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_in_language_models.eft import averaged, emulated
+from ktlabs.knowledge_in_language_models.eft import averaged, emulated
 
 logits = st.lists(st.floats(-6, 6), min_size=3, max_size=3).map(
     lambda row: torch.tensor([row], dtype=torch.float64)

@@ -5,17 +5,13 @@ from pathlib import Path
 import pytest
 
 import ktreview
-from ktreview import wording
-from ktreview.labs import lab
-from ktreview.mathml import to_mathml
-from ktreview.review import REPLICATION, SEEDS
+from ktreview.corpus import wording
+from ktreview.corpus.outcomes import REPLICATION, SEEDS
+from ktreview.site import mechanism
+from ktreview.site.mathml import to_mathml
 
 REVIEW = ktreview.load_review()
 HERE = Path(__file__).parent
-
-
-def theme_of(name):
-    return REVIEW.records[REVIEW.declared[name].paper].theme
 
 
 def test_every_declared_lab_has_run():
@@ -33,7 +29,7 @@ def test_a_lab_has_a_test_of_its_mechanism_that_calls_what_readers_see(name):
 @pytest.mark.parametrize("name", REVIEW.declared)
 def test_a_lab_s_code_and_equation_can_be_shown(name):
     declared = REVIEW.declared[name]
-    source = lab.source(name, theme_of(name), declared.mechanism)
+    source = mechanism.source(name, declared.mechanism)
     for function in declared.mechanism:
         assert f"def {function}(" in source or f"class {function}" in source
     assert source.count('"""') >= 2 * len(declared.mechanism)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ktreview.labs.continual_learning import exssnet
-from ktreview.labs.continual_learning.exssnet import exclusive, nearest, supermask
-from ktreview.labs.data import digits
+from ktlabs.bench.data import digits
+from ktlabs.continual_learning import exssnet
+from ktlabs.continual_learning.exssnet import exclusive, nearest, supermask
 
 
 def test_mask_is_the_top_share_in_size_of_each_layer():

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ktreview.labs import facts, lab
+from ktlabs.bench import facts
+from ktlabs.bench import runner as lab
 
 
 @pytest.mark.parametrize(

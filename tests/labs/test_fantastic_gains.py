@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_distillation.fantastic_gains import partition
+from ktlabs.knowledge_distillation.fantastic_gains import partition
 
 logits = st.lists(st.lists(st.floats(-9, 9), min_size=3, max_size=3), min_size=4, max_size=4).map(
     lambda rows: torch.tensor(rows, dtype=torch.float64)

@@ -1,9 +1,9 @@
 import torch
 from torch.testing import assert_close
 
-from ktreview.labs.gpt import GPT
-from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import Population, fit
+from ktlabs.bench.gpt import GPT
+from ktlabs.bench.losses import cross_entropy
+from ktlabs.bench.nets import Population, fit
 
 TOKENS = torch.randint(0, 11, (3, 4, 7), generator=torch.Generator().manual_seed(0))
 

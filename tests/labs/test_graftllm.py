@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktreview.labs.transfer_and_adaptation.graftllm import _tokens, low_rank, prune, quantise, skill_pack
+from ktlabs.transfer_and_adaptation.graftllm import _tokens, low_rank, prune, quantise, skill_pack
 
 
 def drawn(*shape, seed=0):

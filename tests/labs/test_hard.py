@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_distillation.hard import (
+from ktlabs.knowledge_distillation.hard import (
     SHIFTS,
     ShiftInvariant,
     disagreement,

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ktreview.labs.data import CHARACTERS, passages, text, windows
-from ktreview.labs.nets import CharacterModel, Population
+from ktlabs.bench.data import CHARACTERS, passages, text, windows
+from ktlabs.bench.nets import CharacterModel, Population
 
 
 def test_parts_of_a_text_share_no_passage_and_stand_in_it():

@@ -2,7 +2,7 @@
 
 import shutil
 
-from ktreview.labs import lab
+from ktlabs.bench import runner as lab
 
 
 def test_the_digest_covers_records_and_abstracts_of_a_lab_that_reads_them(monkeypatch, tmp_path):

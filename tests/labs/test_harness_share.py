@@ -1,6 +1,6 @@
 """Facts dealt out to seeds."""
 
-from ktreview.labs.data import share
+from ktlabs.bench.data import share
 
 SEEDS = [*range(8), *range(100, 108), *range(200, 208)]
 

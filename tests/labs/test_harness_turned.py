@@ -2,7 +2,7 @@
 
 import torch
 
-from ktreview.labs.data import turned
+from ktlabs.bench.data import turned
 
 
 def test_turned_by_hand_and_four_turns_change_nothing():

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.evaluation_and_applications.jd_resume import average_precision, contributions, expand
+from ktlabs.evaluation_and_applications.jd_resume import average_precision, contributions, expand
 
 #: Entities 0 and 1 stand under concept 0, entity 2 under both.
 ONTOLOGY = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from ktreview.labs.knowledge_editing.kaft import _PROBES, _TUNED, target
-from ktreview.labs.reader import EMPTY, Cases, compose
+from ktlabs.bench.reader import EMPTY, Cases, compose
+from ktlabs.knowledge_editing.kaft import _PROBES, _TUNED, target
 
 
 def test_labels_of_the_four_kinds_of_context_by_hand():

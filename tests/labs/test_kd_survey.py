@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_distillation.kd_survey import _sampled, coverage, jensen_shannon, reverse_kl
-from ktreview.labs.losses import kl
+from ktlabs.bench.losses import kl
+from ktlabs.knowledge_distillation.kd_survey import _sampled, coverage, jensen_shannon, reverse_kl
 
 logits = st.lists(st.floats(-6, 6), min_size=4, max_size=4).map(
     lambda row: torch.tensor([row], dtype=torch.float64)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktreview.labs.kg_and_llm.kg_traces import (
+from ktlabs.kg_and_llm.kg_traces import (
     CAPITAL,
     NONE,
     PLACES,

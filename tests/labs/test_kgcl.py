@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ktreview.labs.kg_and_llm import kgcl
-from ktreview.labs.kg_and_llm.kgcl import RefusedError, apply, broken, diff, invert, merge, merge_text, parse
+from ktlabs.kg_and_llm import kgcl
+from ktlabs.kg_and_llm.kgcl import RefusedError, apply, broken, diff, invert, merge, merge_text, parse
 
 GRAPH = frozenset(
     {

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_in_language_models.kgquiz import (
+from ktlabs.knowledge_in_language_models.kgquiz import (
     CHANCE,
     Fact,
     above_chance,

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_distillation.knfu import effectiveness, estimated_classes, fuse
+from ktlabs.knowledge_distillation.knfu import effectiveness, estimated_classes, fuse
 
 answers = st.lists(st.lists(st.floats(-5, 5), min_size=6, max_size=6), min_size=3, max_size=3).map(
     lambda rows: torch.tensor(rows, dtype=torch.float64).unflatten(1, (2, 3)).softmax(dim=-1)

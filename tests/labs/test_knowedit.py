@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from ktreview.labs.editable import Associative
-from ktreview.labs.editors import rank_one
-from ktreview.labs.knowledge_editing.knowedit import SETTINGS, editor
-from ktreview.labs.nets import Population, mlp
+from ktlabs.bench.nets import Population, mlp
+from ktlabs.knowledge_editing.editable import Associative
+from ktlabs.knowledge_editing.editors import rank_one
+from ktlabs.knowledge_editing.knowedit import SETTINGS, editor
 
 KNOBS = {
     "plain": 1.0, "lr": 0.05, "stop": 0.6, "replay": 300.0, "ridge": 0.01, "threshold": 0.9,

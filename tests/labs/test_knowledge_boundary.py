@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_in_language_models.knowledge_boundary import (
+from ktlabs.knowledge_in_language_models.knowledge_boundary import (
     PASSAGES,
     _passages,
     agreement,

@@ -2,7 +2,7 @@
 
 import torch
 
-from ktreview.labs.external_knowledge.knowledge_injection import adapted, costs, look_up, route
+from ktlabs.external_knowledge.knowledge_injection import adapted, costs, look_up, route
 
 KEYS = torch.tensor([[[2.0, 0.0], [0.0, 1.0]]], dtype=torch.float64)
 ASKED = torch.tensor([[[0.8, 0.6], [0.0, 5.0], [-1.0, 0.0]]], dtype=torch.float64)

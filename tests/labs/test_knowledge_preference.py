@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from ktreview.labs.knowledge_editing.kaft import target
-from ktreview.labs.knowledge_editing.knowledge_preference import _PROBES, _TUNED, preferred
-from ktreview.labs.reader import EMPTY, Cases, compose
+from ktlabs.bench.reader import EMPTY, Cases, compose
+from ktlabs.knowledge_editing.kaft import target
+from ktlabs.knowledge_editing.knowledge_preference import _PROBES, _TUNED, preferred
 
 NAMES = np.arange(6)
 

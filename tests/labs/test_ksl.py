@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from ktreview.labs.kg_and_llm.ksl import likest, phrase, search
+from ktlabs.kg_and_llm.ksl import likest, phrase, search
 
 GRAPH = {
     "Lima": [("capital", "Peru"), ("twin", "Oslo")],

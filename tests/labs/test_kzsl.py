@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktreview.labs.kg_and_llm.kzsl import (
+from ktlabs.kg_and_llm.kzsl import (
     DESCRIPTIONS,
     HOLES,
     NAMES,

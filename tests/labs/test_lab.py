@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
-from ktreview.labs import lab
-from ktreview.records import Lab
+from ktlabs.bench import runner as lab
+from ktreview.corpus.records import Lab
+from ktreview.site import mechanism
 
 DECLARED = Lab(
     paper="cuber", question="Does it?", metric="accuracy", better="higher", baseline="plain", method="new",
@@ -36,6 +37,8 @@ def module(monkeypatch):
 
         made = Module(scores)
         monkeypatch.setattr(lab, "import_module", lambda _: made)
+        monkeypatch.setattr(lab, "module", lambda name: name)
+        monkeypatch.setattr(lab, "digest", lambda name: name)
         return made
 
     return make
@@ -47,7 +50,7 @@ GOOD = {"plain": lambda seed: seed / 100, "new": lambda seed: seed / 100 + 1 / 3
 def test_a_run_is_a_tidy_frame_in_double_precision_on_one_thread(module):
     made = module(GOOD)
     torch.set_num_threads(2)
-    found = lab.run("toy", DECLARED, "continual-learning", [4, 5])
+    found = lab.run("toy", DECLARED, [4, 5])
     assert torch.get_num_threads() == 2
     assert made.seen == [((4, 5), torch.float64, 1)]
     measured = found[found["arm"] != ""]
@@ -72,50 +75,53 @@ def test_a_run_is_a_tidy_frame_in_double_precision_on_one_thread(module):
 def test_a_lab_that_does_other_than_it_declares_is_refused(module, arms, metric, message):
     module(arms, metric)
     with pytest.raises(lab.LabError, match=message):
-        lab.run("toy", DECLARED, "continual-learning", [4, 5])
+        lab.run("toy", DECLARED, [4, 5])
 
 
 def test_both_seed_sets_run_once_until_the_source_changes(module, monkeypatch, tmp_path):
     made = module(GOOD)
     monkeypatch.setattr(lab, "digest", lambda *_: "one")
-    first = lab.measure("toy", DECLARED, "continual-learning", cache=tmp_path)
-    again = lab.measure("toy", DECLARED, "continual-learning", cache=tmp_path)
+    first = lab.measure("toy", DECLARED, cache=tmp_path)
+    again = lab.measure("toy", DECLARED, cache=tmp_path)
     assert [seeds for seeds, *_ in made.seen] == [tuple(range(8)), tuple(range(200, 208))]
     pd.testing.assert_frame_equal(first, again)
     monkeypatch.setattr(lab, "digest", lambda *_: "other")
-    lab.measure("toy", DECLARED, "continual-learning", cache=tmp_path)
+    lab.measure("toy", DECLARED, cache=tmp_path)
     assert len(made.seen) == 4
 
 
 def test_a_digest_covers_the_lab_the_harness_and_the_labs_it_builds_on(monkeypatch, tmp_path):
-    (tmp_path / "theme").mkdir()
+    for folder in ("theme", "bench"):
+        (tmp_path / folder).mkdir()
     files = {
-        "nets.py": "A = 1",
-        "theme/own.py": "from ktreview.labs.theme.other import A",
-        "theme/other.py": "A = 1",
+        "bench/nets.py": "A = 1",
+        "bench/unused.py": "A = 1",
+        "theme/own.py": "from ktlabs.theme.other import A\n\n\ndef f():\n    from ktlabs.bench import nets",
+        "theme/other.py": "import ktlabs.theme.kit",
+        "theme/kit.py": "A = 1",
         "theme/third.py": "A = 1",
     }
-    monkeypatch.setattr(lab, "__file__", str(tmp_path / "lab.py"))
+    monkeypatch.setattr(lab, "_ROOT", tmp_path)
 
     def digest_with(changed=None):
         for name, text in files.items():
             (tmp_path / name).write_text(text + ("\nB = 2" if name == changed else ""))
-        return lab.digest("own", "theme")
+        return lab.digest("own")
 
     first = digest_with()
     assert digest_with() == first
-    assert digest_with("theme/third.py") == first
-    others = {digest_with(changed) for changed in ("nets.py", "theme/own.py", "theme/other.py")}
-    assert len(others | {first}) == 4
+    assert digest_with("theme/third.py") == digest_with("bench/unused.py") == first
+    needed = ("bench/nets.py", "theme/own.py", "theme/other.py", "theme/kit.py")
+    assert len({digest_with(changed) for changed in needed} | {first}) == 5
     with pytest.raises(
-        lab.LabError, match=r"the lab nosuch has no module nosuch\.py in labs/theme: write it"
+        lab.LabError, match=r"the lab nosuch has no module <theme>/nosuch\.py in ktlabs: keep one there"
     ):
-        lab.digest("nosuch", "theme")
+        lab.digest("nosuch")
 
 
 def test_a_run_is_held_against_what_is_committed(module, tmp_path):
     module(GOOD)
-    found = lab.run("toy", DECLARED, "continual-learning", [4, 5])
+    found = lab.run("toy", DECLARED, [4, 5])
     path = tmp_path / "toy.csv"
     assert lab.difference(path, found) == "is new"
     lab.save(path, found)
@@ -133,10 +139,10 @@ def test_a_run_is_held_against_what_is_committed(module, tmp_path):
 
 
 def test_the_source_of_a_mechanism_is_read_without_running_it():
-    text = lab.source("fantastic-gains", "knowledge-distillation", ["partition"])
+    text = mechanism.source("fantastic-gains", ["partition"])
     assert text.startswith("def partition(teacher: Tensor, student: Tensor) -> Tensor:")
-    with pytest.raises(lab.LabError, match=r"labs/fantastic-gains\.yaml, mechanism: .* no function 'nosuch'"):
-        lab.source("fantastic-gains", "knowledge-distillation", ["nosuch"])
+    with pytest.raises(ValueError, match=r"labs/fantastic-gains\.yaml, mechanism: .* no function 'nosuch'"):
+        mechanism.source("fantastic-gains", ["nosuch"])
 
 
 def test_loading_a_model_is_not_counted_as_a_lab_s_time(module, monkeypatch):
@@ -151,7 +157,7 @@ def test_loading_a_model_is_not_counted_as_a_lab_s_time(module, monkeypatch):
         return found
 
     module(GOOD).scores = scores
-    found = lab.run("toy", DECLARED, "continual-learning", [4, 5])
+    found = lab.run("toy", DECLARED, [4, 5])
     assert found[found["arm"] == ""]["value"].tolist() == [2.5]
 
 
@@ -169,8 +175,8 @@ def test_a_fresh_run_reads_no_cache_but_shares_what_models_yield_between_its_see
         return found
 
     module(GOOD).scores = scores
-    lab.measure("toy", DECLARED, "continual-learning")
-    lab.measure("toy", DECLARED, "continual-learning", cache=tmp_path / "own")
+    lab.measure("toy", DECLARED)
+    lab.measure("toy", DECLARED, cache=tmp_path / "own")
     fresh = folders[0]
     assert folders == [fresh, fresh, tmp_path / "own", tmp_path / "own"]
     assert fresh != tmp_path / "users"
@@ -184,7 +190,7 @@ def test_a_lab_whose_package_is_missing_yields_what_to_install(module, monkeypat
 
     module(GOOD).scores = scores
     monkeypatch.setattr(lab, "digest", lambda *_: "one")
-    name, found = lab._named("toy", DECLARED, "continual-learning", (4, 5))
+    name, found = lab._named("toy", DECLARED, (4, 5))
     assert name == "toy"
     assert isinstance(found, lab.MissingError)
     assert str(found).startswith("no-such-package is not installed: run `make labs`, or pip install")

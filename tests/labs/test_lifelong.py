@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import tensor
 
-from ktreview.labs import lifelong
-from ktreview.labs.nets import fit
+from ktlabs.bench.nets import fit
+from ktlabs.continual_learning import lifelong
 
 #: Three tasks; row i is after training up to task i.
 SCORES = [[0.8, 0.2, 0.1], [0.6, 0.9, 0.3], [0.4, 0.6, 0.6]]

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from ktreview.labs import lab
-from ktreview.labs.continual_learning.lifelong_framework import (
+from ktlabs.bench import runner as lab
+from ktlabs.bench.nets import Grid
+from ktlabs.continual_learning.lifelong_framework import (
     _ARMS,
     _learn,
     _Net,
@@ -12,7 +13,6 @@ from ktreview.labs.continual_learning.lifelong_framework import (
     columns,
     consolidated,
 )
-from ktreview.labs.nets import Grid
 
 
 def test_stiffness_by_hand():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ktreview.labs.continual_learning.lifelong_metrics import consolidation, importance
-from ktreview.labs.lifelong import suite
-from ktreview.labs.nets import Population, mlp
+from ktlabs.bench.nets import Population, mlp
+from ktlabs.continual_learning.lifelong import suite
+from ktlabs.continual_learning.lifelong_metrics import consolidation, importance
 
 
 def test_importance_of_a_linear_classifier_by_hand():

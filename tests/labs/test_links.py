@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.links import Links, distmult, filtered_ranks, fold, hits, mrr, ranks, square, train
-from ktreview.labs.nets import Grid
+from ktlabs.bench.nets import Grid
+from ktlabs.kg_and_llm.links import Links, distmult, filtered_ranks, fold, hits, mrr, ranks, square, train
 
 GRAPH = Links.of([("b", "likes", "a"), ("b", "likes", "c"), ("c", "fears", "a")])
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.losses import cross_entropy, distillation, kl, mean_squared_error
+from ktlabs.bench.losses import cross_entropy, distillation, kl, mean_squared_error
 
 logits = st.lists(st.lists(st.floats(-20, 20), min_size=3, max_size=3), min_size=2, max_size=2).map(
     lambda rows: torch.tensor(rows, dtype=torch.float64)

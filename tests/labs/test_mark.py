@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ktreview.labs.external_knowledge.mark import Log, _stack, answer, simulate, standing
+from ktlabs.external_knowledge.mark import Log, _stack, answer, simulate, standing
 
 FOUND = np.arange(12)
 

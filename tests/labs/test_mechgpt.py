@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from ktreview.labs.evaluation_and_applications import mechgpt
-from ktreview.labs.evaluation_and_applications.mechgpt import (
+from ktlabs.evaluation_and_applications import mechgpt
+from ktlabs.evaluation_and_applications.mechgpt import (
     Paper,
     Phrase,
     extract,

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_distillation.mixup_kd import _scaled, entropy, mix, mix_share, rescale, soft_loss
-from ktreview.labs.losses import cross_entropy, distillation
+from ktlabs.bench.losses import cross_entropy, distillation
+from ktlabs.knowledge_distillation.mixup_kd import _scaled, entropy, mix, mix_share, rescale, soft_loss
 
 numbers = st.lists(st.floats(-9, 9), min_size=5, max_size=5)
 logits = st.lists(numbers, min_size=3, max_size=3).map(lambda rows: torch.tensor(rows, dtype=torch.float64))

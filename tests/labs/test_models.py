@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ktreview.labs import lab, models, pretrained
+from ktlabs.bench import models, pretrained
+from ktlabs.bench import runner as lab
 
 PROMPTS = [
     "The capital of France is",

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import GRAIN, Grid, Population, accuracy, fit, mlp
+from ktlabs.bench.losses import cross_entropy
+from ktlabs.bench.nets import GRAIN, Grid, Population, accuracy, fit, mlp
 
 SEEDS = [3, 8, 5]
 RATES = [{"lr": 0.01}, {"lr": 0.03}]

@@ -2,7 +2,7 @@
 
 import torch
 
-from ktreview.labs.kg_and_llm.neurocomparatives import drop_contradicted, gaps, statements, trust
+from ktlabs.kg_and_llm.neurocomparatives import drop_contradicted, gaps, statements, trust
 
 
 def test_a_statement_stays_if_it_is_said_more_often_than_contradicted():

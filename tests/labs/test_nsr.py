@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ktreview.labs.transfer_and_adaptation.nsr import abduce, induce, programs, repeat
+from ktlabs.transfer_and_adaptation.nsr import abduce, induce, programs, repeat
 
 A, B = np.meshgrid(np.arange(10), np.arange(10), indexing="ij")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ktreview.labs.knowledge_in_language_models import o1_journey
-from ktreview.labs.knowledge_in_language_models.o1_journey import Maze, journey, shortcut
+from ktlabs.knowledge_in_language_models import o1_journey
+from ktlabs.knowledge_in_language_models.o1_journey import Maze, journey, shortcut
 
 #: 0 leads to 1 and 2; 1 leads to 3 and 4, a dead end; 2 leads to 5, the goal, and 6; 3 leads to 7.
 MAZE = Maze(np.array([0, 0, 0, 1, 1, 2, 2, 3]), start=0, goal=5)

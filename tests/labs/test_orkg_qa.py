@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ktreview.labs.kg_and_llm.orkg_qa import _parts, _shuffled, question, relaxed, ridge, strict
+from ktlabs.kg_and_llm.orkg_qa import _parts, _shuffled, question, relaxed, ridge, strict
 
 
 def test_a_question_is_a_statement_that_stops_before_its_object():

@@ -2,8 +2,8 @@
 
 import torch
 
-from ktreview.labs.knowledge_distillation.panda import panda_loss, transferability
-from ktreview.labs.losses import cross_entropy
+from ktlabs.bench.losses import cross_entropy
+from ktlabs.knowledge_distillation.panda import panda_loss, transferability
 
 
 def test_transferability_is_the_cosine_of_prompts_and_never_negative():

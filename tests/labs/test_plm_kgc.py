@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.kg_and_llm.plm_kgc import _texts, anonymous, virtual_world
+from ktlabs.kg_and_llm.plm_kgc import _texts, anonymous, virtual_world
 
 TEXTS = torch.tensor(np.random.default_rng(1).standard_normal((9, 20))) + 3
 

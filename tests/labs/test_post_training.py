@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from ktreview.labs.knowledge_in_language_models.post_training import (
+from ktlabs.knowledge_in_language_models.post_training import (
     auc,
     direction,
     normalised_effect,

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from ktreview.labs.losses import cross_entropy
-from ktreview.labs.nets import fit
-from ktreview.labs.reader import (
+from ktlabs.bench.losses import cross_entropy
+from ktlabs.bench.nets import fit
+from ktlabs.bench.reader import (
     CONTEXT,
     EMPTY,
     INSTRUCTION,

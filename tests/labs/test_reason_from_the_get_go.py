@@ -2,8 +2,8 @@
 
 import torch
 
-from ktreview.labs.kg_and_llm.kg_traces import CAPITAL, FIRST, PLACES, RELATIONS, execute, relations, world
-from ktreview.labs.knowledge_in_language_models.reason_from_the_get_go import answer, exchange, known
+from ktlabs.kg_and_llm.kg_traces import CAPITAL, FIRST, PLACES, RELATIONS, execute, relations, world
+from ktlabs.knowledge_in_language_models.reason_from_the_get_go import answer, exchange, known
 
 
 def writer(answers):

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_distillation.self_kd_qa import map_at_k, self_distillation
-from ktreview.labs.losses import cross_entropy, distillation
+from ktlabs.bench.losses import cross_entropy, distillation
+from ktlabs.knowledge_distillation.self_kd_qa import map_at_k, self_distillation
 
 logits = st.lists(st.lists(st.floats(-9, 9), min_size=4, max_size=4), min_size=3, max_size=3).map(
     lambda rows: torch.tensor(rows, dtype=torch.float64)

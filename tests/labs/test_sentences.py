@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ktreview.labs import lab, pretrained, sentences
+from ktlabs.bench import pretrained, sentences
+from ktlabs.bench import runner as lab
 
 SAME = ["The cat sits on the mat.", "A cat is sitting on a mat."]
 OTHER = "Interest rates rose sharply, as the central bank had announced in the spring."

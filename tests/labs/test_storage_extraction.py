@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ktreview.labs.knowledge_in_language_models.storage_extraction import biographies, questions
+from ktlabs.knowledge_in_language_models.storage_extraction import biographies, questions
 
 VALUES = np.random.default_rng(0).integers(0, 12, (40, 4))
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ktreview.labs.knowledge_distillation.strategy_teaching import (
+from ktlabs.knowledge_distillation.strategy_teaching import (
     STRATEGIES,
     Library,
     centre,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ktreview.labs.knowledge_distillation.talking_models import _YIELDS, Talker, talk_loss
+from ktlabs.knowledge_distillation.talking_models import _YIELDS, Talker, talk_loss
 
 
 def say(net, x, told, weight, bias):

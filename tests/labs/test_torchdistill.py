@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktreview.labs.knowledge_distillation import torchdistill as lab
-from ktreview.labs.knowledge_distillation.torchdistill import (
+from ktlabs.bench.losses import distillation
+from ktlabs.knowledge_distillation import torchdistill as lab
+from ktlabs.knowledge_distillation.torchdistill import (
     METHODS,
     SCALINGS,
     TERMS,
@@ -19,7 +20,6 @@ from ktreview.labs.knowledge_distillation.torchdistill import (
     relations,
     swapped,
 )
-from ktreview.labs.losses import distillation
 
 logits = st.lists(st.lists(st.floats(-9, 9), min_size=6, max_size=6), min_size=3, max_size=3).map(
     lambda rows: torch.tensor(rows, dtype=torch.float64)

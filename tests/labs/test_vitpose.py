@@ -2,14 +2,14 @@
 
 import torch
 
-from ktreview.labs.evaluation_and_applications.vitpose import (
+from ktlabs.bench.losses import mean_squared_error
+from ktlabs.bench.nets import Population
+from ktlabs.evaluation_and_applications.vitpose import (
     PoseTransformer,
     distance,
     keypoints,
     knowledge_token,
 )
-from ktreview.labs.losses import mean_squared_error
-from ktreview.labs.nets import Population
 
 
 def test_keypoints_are_the_centres_of_both_halves():

@@ -2,8 +2,8 @@
 
 import torch
 
-from ktreview.labs.evaluation_and_applications import vitpose_plus
-from ktreview.labs.evaluation_and_applications.vitpose_plus import FactorisedFeedForward
+from ktlabs.evaluation_and_applications import vitpose_plus
+from ktlabs.evaluation_and_applications.vitpose_plus import FactorisedFeedForward
 
 OWN = torch.tensor([0.0, 0.0, 0.0, 1.0])
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from ktreview import wording
+from ktreview.corpus import wording
 
 SHOWN = """() => [...document.querySelectorAll(".kt-explorer tbody tr")]
   .filter((row) => row.checkVisibility())

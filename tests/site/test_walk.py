@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sphinx.application import Sphinx
 
-from ktreview.review import DATA
+from ktreview.corpus.review import DATA
 
 HOSTILE = "<script>window.bad=true</script> <img src=x onerror='window.bad=true'> {claim}`x` {{x}} ```{raw} html``` "
 HOSTILE += "`code` **bold** $x$ \\(y\\) [a](javascript:window.bad=yes) \"'&amp; a\u202eb | # %"
@@ -89,7 +89,7 @@ def hostile_site(tmp_path_factory):
     source = root / "source"
     source.mkdir()
     (source / "conf.py").write_text(
-        "extensions = ['myst_parser', 'ktreview.sphinx_ext']\nroot_doc = 'index'\nhtml_theme = 'basic'\n"
+        "extensions = ['myst_parser', 'ktreview.site.sphinx_ext']\nroot_doc = 'index'\nhtml_theme = 'basic'\n"
         f"smartquotes = False\nktreview_data = {str(data)!r}\n"
     )
     (source / "index.md").write_text(

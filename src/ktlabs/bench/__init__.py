@@ -1,0 +1,1 @@
+"""What labs of several themes share: the runner, networks, losses, data and models."""

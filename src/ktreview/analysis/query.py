@@ -1,0 +1,71 @@
+"""Count rows of the review's frames by a line of text, so that prose never types a number."""
+
+from __future__ import annotations
+
+from ktreview.analysis.dictionary import read_dictionary
+from ktreview.corpus.review import COLUMNS, Review
+
+
+def count(review: Review, query: str) -> int:
+    """Count the rows, or the different values of a column, that meet all conditions.
+
+    Parameters
+    ----------
+    review : Review
+    query : str
+        ``frame[.column] [name=value | name!=value ...]``; a value is everything up to the next
+        white space. An empty value stands for "not stated". For claims, ``baseline_named`` can be
+        asked as a column, with ``yes`` or ``no``.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If the frame, a column or a value does not exist.
+
+    Examples
+    --------
+    >>> from ktreview import load_review
+    >>> review = load_review()
+    >>> count(review, "papers")
+    72
+    >>> count(review, "claims.paper kind=gain theme=continual-learning")
+    1
+    """
+    words = query.split()
+    if not words:
+        raise ValueError("the count is empty: write a frame, as in `papers theme=continual-learning`")
+    name, _, column = words[0].partition(".")
+    if name not in COLUMNS:
+        raise ValueError(f"there is no frame {name!r} to count; the frames are {', '.join(COLUMNS)}")
+    frame = review.frame(name)
+    if name == "claims":
+        frame = frame.assign(
+            baseline_named=["yes" if review.baseline_named[c] else "no" for c in frame["id"]]
+        )
+    kept = frame
+    for condition in words[1:]:
+        field, equals, value = condition.partition("=")
+        field, negated = field.removesuffix("!"), field.endswith("!")
+        if not equals or field not in frame:
+            raise ValueError(
+                f"{condition!r} is no condition on {name}; its columns are {', '.join(frame.columns)}"
+            )
+        if value and value not in set(frame[field].astype(str)) | _vocabulary(name, field):
+            raise ValueError(f"{value!r} is not a value of {name}.{field}")
+        same = kept[field].astype(str) == value
+        kept = kept[~same if negated else same]
+    if not column:
+        return len(kept)
+    if column not in frame:
+        raise ValueError(f"{column!r} is no column of {name}; its columns are {', '.join(frame.columns)}")
+    return int(kept[column].nunique())
+
+
+def _vocabulary(frame: str, column: str) -> set[str]:
+    """Return the values that a column may have, though no row has them; empty if it is free."""
+    facts = read_dictionary().frames[frame].columns.get(column)
+    return {str(value) for value in facts.vocabulary or ()} if facts else set()

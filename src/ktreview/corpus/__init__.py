@@ -1,0 +1,1 @@
+"""A dump of abstracts and the records on it become a `Review`."""

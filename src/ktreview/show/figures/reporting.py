@@ -1,0 +1,639 @@
+"""The figures of the audit: what claims state, and what the papers' tables make of their gains.
+
+They are laid out in inches, from the top left, since most of what they show is text in rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import Polygon, Rectangle
+
+from ktreview.analysis import reporting
+from ktreview.corpus import wording
+from ktreview.corpus.outcomes import gains
+from ktreview.corpus.review import Review, rows
+from ktreview.show import markup
+from ktreview.show.figures.svg import NARROW, PALETTE, WIDE, Figure, Link, render
+
+#: Items in a word, as columns and panels are headed.
+ITEMS: Mapping[str, str] = {
+    "metric_named": "metric",
+    "benchmark_named": "benchmark",
+    "baseline_named": "baseline",
+    "basis_stated": "basis",
+    "bound_stated": "bound",
+    "uncertainty_given": "uncertainty",
+    "code_available": "code",
+}
+_BROKEN = {"benchmark": "bench-\nmark", "baseline": "base-\nline", "uncertainty": "uncer-\ntainty"}
+
+#: Symbol and colour of a word; shares of fewer than `_FEWEST` claims get none.
+_LIGHTS = {"most": ("✓", "3"), "some": ("~", "5"), "few": ("✗", "2"), "too few to say": ("", "surface")}
+_FEWEST = 3
+
+#: What the tables make of a gain, from settled to open.
+_OUTCOMES = (
+    "points, shown",
+    "points, consistent",
+    "relative, shown",
+    "relative, consistent",
+    "still open",
+    "not looked up",
+)
+_SAYS = {"unstated": "not stated", "absolute": "points", "relative": "relative"}
+_READINGS = {"points": ("o", "3"), "percent of the baseline": ("s", "1")}
+#: Computed gains are drawn as multiples of the claimed number, up to here.
+_LOW, _HIGH = -0.6, 4.0
+
+
+def light(stated: int, asked: int) -> str:
+    """Say in a word how often something is stated.
+
+    Examples
+    --------
+    >>> light(2, 3), light(1, 3), light(1, 4), light(1, 1)
+    ('most', 'some', 'few', 'too few to say')
+    """
+    if asked < _FEWEST:
+        return "too few to say"
+    return "most" if 3 * stated >= 2 * asked else "some" if 3 * stated >= asked else "few"
+
+
+def reporting_quality(review: Review) -> Figure:
+    """Draw what claims state, theme by theme, as a table of coloured cells.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Figure
+        Claims with a number, and comparisons and negative findings without one, apart. Its data has one row
+        a part, theme and item: `stated` of `asked`, and the word for it.
+    """
+    quality = reporting.reporting_quality(review)
+    parts = {
+        "Claims with a number": quality[quality["type"] == "quantitative"],
+        "Claims without a number": quality[
+            quality["kind"].isin([*reporting.COMPARISONS, "negative-finding"])
+        ],
+    }
+    order = {name: place for place, name in enumerate(review.themes)}
+    counted = []
+    for part, chosen in parts.items():
+        for by in ("theme", None):
+            found = reporting.shares(chosen, by)
+            found = found.sort_values("group", key=lambda names: names.map(order), kind="stable")
+            counted.append(found.assign(part=part))
+    data = pd.concat(counted, ignore_index=True)
+    data["says"] = [light(row.stated, row.asked) for row in rows(data)]
+    titles = {key: theme.title for key, theme in review.themes.items()} | {"all": "All"}
+    data["group"] = data["group"].map(titles)
+    data["item"] = data["item"].map(ITEMS)
+    data = data[["part", "group", "item", "stated", "asked", "says"]]
+    total = data[(data["group"] == "All") & (data["part"] == "Claims with a number")].set_index("item")
+    said = {item: _of(total.loc[item]) for item in total.index}
+    return render(
+        "reporting",
+        lambda narrow: _draw_cells(data, narrow),
+        title=(
+            f"Metric named: {said['metric']} claims with a number. Benchmark named: {said['benchmark']} "
+            f"gains and levels. Baseline named: {said['baseline']} gains. Basis fixed: {said['basis']} gains "
+            f"in percent. Any uncertainty: {said['uncertainty']} gains and levels."
+        ),
+        note=(
+            "A cell says how many of the claims that the item is asked of state it (for code: how many "
+            "papers): ✓ two thirds or more, ~ a third or more, ✗ fewer. An outlined cell has fewer than "
+            f"{_FEWEST} claims, too few for a share; a dot: no claim of this theme is asked. Of the claims "
+            "without a number, comparisons and negative findings are asked."
+        ),
+        alt=_alt_cells(data),
+        data=data,
+    )
+
+
+def _of(row: Any) -> str:
+    return f"{row.stated} of {row.asked}" if row.stated else f"none of {row.asked}"
+
+
+def _alt_cells(data: pd.DataFrame) -> str:
+    parts = []
+    for (part, group), found in data.groupby(["part", "group"], sort=False):
+        cells = ", ".join(f"{row.item} {row.stated} of {row.asked} ({row.says})" for row in rows(found))
+        parts.append(f"{part}, {group}: {cells}.")
+    return "What claims state, by theme. " + " ".join(parts)
+
+
+def _sheet(height: float, narrow: bool) -> tuple[Canvas, Axes, float]:
+    """Return a canvas whose coordinates are inches from its top left, and its width."""
+    width = NARROW if narrow else WIDE
+    canvas = Canvas(figsize=(width, height))
+    axes = canvas.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+    return canvas, axes, width
+
+
+def _draw_cells(data: pd.DataFrame, narrow: bool) -> Canvas:
+    left, head, row_height = (0.0, 0.72, 0.66) if narrow else (1.85, 0.5, 0.38)
+    groups = data.groupby("part", sort=False)["group"].unique()
+    canvas, axes, width = _sheet(sum(head + row_height * len(g) + 0.1 for g in groups), narrow)
+    cell = (width - left - 0.02) / len(ITEMS)
+    top = 0.0
+    for part, names in groups.items():
+        items = [item for item in ITEMS.values() if item in set(data.loc[data["part"] == part, "item"])]
+        found = data[data["part"] == part].set_index(["group", "item"])
+        axes.text(0.02, top + 0.12, str(part), weight="bold", va="center", size=9.5)
+        for x, item in enumerate(items):
+            axes.text(
+                left + (x + 0.5) * cell,
+                top + head - 0.06,
+                _BROKEN.get(item, item) if narrow else item,
+                ha="center",
+                va="bottom",
+                size=8,
+                color=PALETTE["muted"],
+                linespacing=1.0,
+            )
+        for y, name in enumerate(names):
+            place = top + head + y * row_height
+            weight = "bold" if name == "All" else "normal"
+            if narrow:
+                axes.text(0.02, place + 0.13, name, va="center", size=8.5, weight=weight)
+            else:
+                axes.text(
+                    0.02, place + row_height / 2, _halved(name), va="center", size=8.5, weight=weight,
+                    linespacing=1.0,
+                )  # fmt: skip
+            for x, item in enumerate(items):
+                box = (left + x * cell, place + (0.25 if narrow else 0.0), cell, 0.38)
+                _draw_cell(axes, found.loc[(name, item)] if (name, item) in found.index else None, box)
+        top += head + row_height * len(names) + 0.1
+    return canvas
+
+
+def _draw_cell(axes: Axes, row: Any, box: tuple[float, float, float, float]) -> None:
+    x, y, width, height = box
+    middle = x + width / 2
+    if row is None:
+        axes.text(middle, y + height / 2, "·", ha="center", va="center", color=PALETTE["muted"])
+        return
+    symbol, colour = _LIGHTS[row.says]
+    between = "\n" if width < 0.5 else " "
+    tile = ((x + 0.02, y + 0.02), width - 0.04, height - 0.04)
+    if symbol:
+        axes.add_patch(Rectangle(*tile, color=PALETTE[colour], alpha=0.28, linewidth=0))
+    else:
+        axes.add_patch(Rectangle(*tile, facecolor="none", edgecolor=PALETTE["rule"], linewidth=0.8))
+    axes.text(
+        middle,
+        y + height / 2,
+        f"{symbol}{between}{row.stated}/{row.asked}".strip(),
+        ha="center",
+        va="center",
+        size=8 if width < 0.5 else 9,
+        linespacing=0.95,
+    )
+
+
+def _halved(title: str) -> str:
+    """Break a title of many words into two lines."""
+    words = title.split()
+    if len(title) < 24:
+        return title
+    half = (len(words) + 1) // 2
+    return " ".join(words[:half]) + "\n" + " ".join(words[half:])
+
+
+def reporting_bars(review: Review, by: Literal["theme", "kind", "year"] = "theme") -> Figure:
+    """Draw the share of claims that state an item: long where many do, thick where there are many.
+
+    Parameters
+    ----------
+    review : Review
+    by : {"theme", "kind", "year"}, optional
+        Themes and years count the claims with a number; kinds also comparisons and negative findings
+        without one.
+
+    Returns
+    -------
+    Figure
+        A panel an item, a bar a group. Its data has one row a bar: `stated` of `asked`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to group by under that name.
+    """
+    quality = reporting.reporting_quality(review)
+    if by not in ("theme", "kind", "year"):
+        raise ValueError(f"can't group by {by!r}; group by theme, kind or year")
+    kinds = ["gain", "level", "scale", *reporting.COMPARISONS, "negative-finding"]
+    chosen = quality[quality["kind"].isin(kinds) if by == "kind" else quality["type"] == "quantitative"]
+    names: dict[str, str] = {
+        "theme": {key: theme.title for key, theme in review.themes.items()},
+        "kind": {kind: _KINDS.get(kind, kind.replace("-", " ")) for kind in kinds},
+        "year": {year: year for year in sorted(set(quality["year"]))},
+    }[by]
+    data = reporting.shares(chosen, by)
+    if by == "kind":  # a paper has claims of several kinds
+        data = data[data["item"] != "code_available"]
+    groups = [name for name in names if name in set(data["group"])]
+    place = {name: y for y, name in enumerate(groups)}
+    item = {name: x for x, name in enumerate(ITEMS)}
+    data = data.assign(y=data["group"].map(place), x=data["item"].map(item)).sort_values(["x", "y"])
+    drawn = data.assign(item=data["item"].map(ITEMS), group=data["group"].map(names))
+    drawn = drawn[["item", "group", "stated", "asked"]].reset_index(drop=True)
+    shown = [names[name] for name in groups]
+    everything = "claims" if by == "kind" else "claims with a number"
+    return render(
+        f"reporting-by-{by}",
+        lambda narrow: _draw_bars(drawn, shown, narrow),
+        title=f"{_never_stated(drawn)} What {everything} state, by {by}.",
+        note=(
+            "The length of a bar is the share of claims that state the item, from none to all; its thickness "
+            "grows with the number of claims asked, and the numbers beside it say how many of how many "
+            "(for code: papers). Where nothing stands, no claim of the group is asked. Most groups are small."
+        ),
+        alt=f"What {everything} state, by {by}. "
+        + " ".join(
+            f"{name}: " + ", ".join(f"{row.group} {row.stated} of {row.asked}" for row in rows(found)) + "."
+            for name, found in drawn.groupby("item", sort=False)
+        ),
+        data=drawn,
+    )
+
+
+_KINDS = {"scale": "size", "state-of-the-art": "state of the art", "outperforms-baselines": "beats baselines"}
+
+
+def _never_stated(drawn: pd.DataFrame) -> str:
+    """Say which items more than half of the claims leave out."""
+    totals = drawn.groupby("item", sort=False)[["stated", "asked"]].sum()
+    missing = [f"{item} ({_of(row)})" for item, row in totals.iterrows() if 2 * row["stated"] < row["asked"]]
+    return (
+        f"Stated by fewer than half: {wording.listing(missing)}." if missing else "Half or more state each."
+    )
+
+
+def _draw_bars(drawn: pd.DataFrame, groups: Sequence[str], narrow: bool) -> Canvas:
+    left, columns = (1.18, 2) if narrow else (1.72, 4)
+    head, row_height = 0.34, 0.36
+    items = list(dict.fromkeys(drawn["item"]))
+    lines = -(-len(items) // columns)
+    panel = head + row_height * len(groups) + 0.16
+    canvas, axes, width = _sheet(panel * lines, narrow)
+    step = (width - left) / columns
+    length = step - 0.5
+    most = drawn["asked"].max()
+    for line in range(lines):
+        for y, name in enumerate(groups):
+            at = line * panel + head + (y + 0.5) * row_height
+            axes.text(0.02, at, _halved(name), va="center", size=7.8 if narrow else 8.5, linespacing=0.95)
+    for n, item in enumerate(items):
+        x, top = left + n % columns * step, n // columns * panel
+        axes.text(x, top + head * 0.55, item, weight="bold", va="center", size=9)
+        end = top + head + row_height * len(groups)
+        axes.plot([x, x], [top + head, end], color=PALETTE["rule"], linewidth=0.8)
+        axes.plot([x + length, x + length], [top + head, end], color=PALETTE["grid"], linewidth=0.8)
+        for row in rows(drawn[drawn["item"] == item]):
+            at = top + head + (groups.index(row.group) + 0.5) * row_height
+            share = row.stated / row.asked
+            thickness = row_height * (0.14 + 0.66 * row.asked / most)
+            if share:
+                axes.add_patch(
+                    Rectangle(
+                        (x, at - thickness / 2), share * length, thickness, color=PALETTE["1"], linewidth=0
+                    )
+                )
+            axes.text(x + share * length + 0.04, at, f"{row.stated}/{row.asked}", va="center", size=8)
+    return canvas
+
+
+def before_and_after(review: Review) -> Figure:
+    """Draw what abstracts say their percentage gains are, and what the papers' tables make of them.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Figure
+        One band a gain in percent, from what the abstract says to what the tables settle. Its data has one
+        row a band.
+    """
+    flows = _flows(review)
+    makes = flows.loc[flows["says"] == _SAYS["unstated"], "makes"]
+    reading = makes.str.partition(",")[0]
+    points, relative = int((reading == "points").sum()), int((reading == "relative").sum())
+    links = {
+        row.claim: Link(
+            markup.address(review, row.key),
+            row.key,
+            f"{row.paper}: “{row.words}” Basis in the abstract: {row.says}. Tables: {row.makes}.",
+            row.claim,
+        )
+        for row in rows(flows)
+    }
+    pairs = flows.groupby(["says", "makes"], sort=False).size().reset_index(name="n")
+    return render(
+        "before-and-after",
+        lambda narrow: _draw_flows(flows, narrow),
+        title=(
+            f"{len(makes)} of {len(flows)} gains in percent do not say of what. Tables settle "
+            f"{points + relative} of them, {points} as points and {relative} as relative, "
+            f"{int(makes.str.endswith('shown').sum())} of these by direct arithmetic; "
+            f"{len(makes) - points - relative} stay open."
+        ),
+        note=(
+            "A band is a claim and leads to its words. “Shown”: the table and the arithmetic match, or the "
+            "authors say so; “consistent”: by elimination, or from second-hand values. Where the abstract "
+            "itself fixes the basis, no table was needed for it."
+        ),
+        alt="From abstract to table. "
+        + " ".join(
+            f"Basis {row.says} in the abstract, {row.makes} by the tables: {row.n}." for row in rows(pairs)
+        ),
+        data=flows.drop(columns="key").rename(
+            columns={"says": "abstract says", "makes": "tables make of it"}
+        ),
+        links=links,
+    )
+
+
+def _flows(review: Review) -> pd.DataFrame:
+    """Return one row a gain in percent: what its abstract says and what the tables make of it."""
+    verdicts = review.verdicts.set_index("claim")
+    chosen = review.claims[(review.claims["kind"] == "gain") & (review.claims["unit"] == "percent")]
+    found = []
+    for row in rows(chosen):
+        outcome = _OUTCOMES[-1]
+        if row.id in verdicts.index:
+            basis, strength = verdicts.loc[row.id, ["basis", "strength"]]
+            word = {"absolute": "points", "relative": "relative"}.get(basis)
+            outcome = f"{word}, {strength}" if word else _OUTCOMES[-2]
+        name = wording.short_name(review.records[row.paper])
+        found.append((row.id, row.paper, name, wording.plain(row.quote), _SAYS[row.basis], outcome))
+    flows = pd.DataFrame(found, columns=["claim", "key", "paper", "words", "says", "makes"])
+    order = {name: place for place, name in enumerate([*_SAYS.values(), *_OUTCOMES])}
+    return flows.sort_values(["says", "makes"], key=lambda c: c.map(order), kind="stable", ignore_index=True)
+
+
+def _draw_flows(flows: pd.DataFrame, narrow: bool) -> Canvas:
+    thick, gap, head = 0.15, 0.17, 0.42
+    left, right = (0.95, 2.05) if narrow else (1.5, 4.35)
+    sides = [
+        {name: int((flows[side] == name).sum()) for name in names if (flows[side] == name).any()}
+        for side, names in (("says", _SAYS.values()), ("makes", _OUTCOMES))
+    ]
+    tall = max(sum(side.values()) * thick + (len(side) - 1) * gap for side in sides)
+    canvas, axes, _ = _sheet(head + tall + 0.2, narrow)
+    for x, align, text in ((left, "right", "Abstract"), (right, "left", "Tables")):
+        axes.text(x, 0.15, text, weight="bold", ha=align, va="center", size=9.5)
+    tops: list[dict[str, float]] = []
+    for side, x, align in zip(sides, (left - 0.06, right + 0.06), ("right", "left"), strict=True):
+        top, places = head, {}
+        for name, count in side.items():
+            places[name] = top
+            axes.text(
+                x,
+                top + count * thick / 2,
+                f"{_broken(name) if narrow else name}: {count}",
+                ha=align,
+                va="center",
+                size=8.5 if narrow else 9.5,
+                linespacing=1.0,
+            )
+            top += count * thick + gap
+        tops.append(places)
+    starts, ends = tops
+    curve = np.linspace(0, 1, 25)
+    bend = curve * curve * (3 - 2 * curve)
+    for row in rows(flows):
+        y0, y1 = starts[row.says], ends[row.makes]
+        starts[row.says] += thick
+        ends[row.makes] += thick
+        across = left + (right - left) * curve
+        upper = y0 + (y1 - y0) * bend + 0.012
+        lower = upper + thick - 0.024
+        colour = {"points": "3", "relative": "1"}.get(row.makes.split(",")[0], "rule")
+        band = Polygon(
+            [*zip(across, upper, strict=True), *zip(across[::-1], lower[::-1], strict=True)],
+            facecolor=PALETTE[colour],
+            edgecolor="none",
+            alpha=0.75 if row.makes.endswith("shown") else 0.4,
+        )
+        band.set_url(row.claim)
+        axes.add_patch(band)
+    return canvas
+
+
+def _broken(name: str) -> str:
+    """Break a name in two at a comma or colon, else as `_halved` does."""
+    for mark in (", ", ": "):
+        if mark in name:
+            first, _, rest = name.partition(mark)
+            return f"{first}{mark.strip()}\n{rest}"
+    return _halved(name)
+
+
+def claimed_and_computed(review: Review) -> Figure:
+    """Draw, for each percentage gain with results, the number claimed beside the gains computed.
+
+    Both readings of a result, points and percent of the baseline, are drawn as multiples of the claimed
+    number, so that a reading that has the claimed size stands at 1, whatever its unit.
+
+    Parameters
+    ----------
+    review : Review
+
+    Returns
+    -------
+    Figure
+        Its data has one row a claim and result.
+    """
+    data = _computed(review)
+    fitting = pd.Series(
+        [
+            " and ".join(reading for reading in _READINGS if bool(found[f"{reading} fits"].any()))
+            for _, found in data.groupby("claim", sort=False)
+        ]
+    )
+    both = " and ".join(_READINGS)
+    count = {name: int((fitting == name).sum()) for name in (*_READINGS, both, "")}
+    links = {
+        row.claim: Link(
+            markup.address(review, row.key),
+            row.key,
+            f"{row.paper}: “{row.words}” By the tables: {row.verdict}.",
+            row.claim,
+        )
+        for row in rows(data)
+    }
+    points, relative = _READINGS
+    drawn = data.drop(columns=["key", "value"])
+    return render(
+        "claimed-and-computed",
+        lambda narrow: _draw_computed(data, narrow),
+        title=(
+            f"Of {len(fitting)} percentage gains with results at hand, {count[points]} have the size of a "
+            f"result in points, {count[relative]} that of a result in percent of its baseline, {count[both]} "
+            f"both; for {count['']}, no single result has the claimed size."
+        ),
+        note=(
+            "The line at 1 is the number that the abstract states. ● A result's gain in points, ■ the same "
+            "gain in percent of its baseline, both divided by that number; the larger marks have the "
+            f"claimed size at the precision it is printed with. An arrow: beyond {_HIGH:g} times. A result "
+            "given as a ratio has no points. Where a claim is an average, its results lie on both sides of "
+            "the line; some results are context. The table below gives each with the arithmetic."
+        ),
+        alt="Claimed and computed gains. "
+        + " ".join(
+            f"{row.paper}, {row.claimed} claimed; {row.benchmark}: "
+            f"{wording.signed(_defined(row.points), ' points')}, "
+            f"{wording.signed(_defined(row.relative), '% of the baseline')}."
+            for row in rows(data)
+        ),
+        data=drawn.rename(columns={"relative": "percent of the baseline"}),
+        links=links,
+    )
+
+
+def _defined(amount: float) -> float | None:
+    return None if np.isnan(amount) else amount
+
+
+def has_size(claimed: float, bound: str, computed: float | None) -> bool:
+    """Tell whether a computed gain has the size of a claimed one, as precisely as that is printed.
+
+    Examples
+    --------
+    >>> has_size(2.3, "exact", 2.27), has_size(8, "at-least", 8.4), has_size(8, "at-least", 7.9)
+    (True, True, False)
+    """
+    if computed is None or np.isnan(computed):
+        return False
+    digits = len(f"{claimed:g}".partition(".")[2])
+    if bound == "at-least":
+        return bool(claimed <= computed < claimed + 10**-digits)
+    return bool(abs(computed - claimed) <= 0.5 * 10**-digits + 1e-9)
+
+
+def _computed(review: Review) -> pd.DataFrame:
+    """Return one row for each gain in percent and each result that its verdict names."""
+    claims = {(row.paper, row.quote): row for row in rows(review.claims)}
+    found = []
+    for key, paper in review.records.items():
+        results = {result.id: result for result in paper.results}
+        for verdict in paper.verdicts:
+            claim = claims[key, verdict.claim]
+            if claim.kind != "gain" or claim.unit != "percent":
+                continue
+            for ident in verdict.results:
+                points, relative = gains(results[ident])
+                found.append(
+                    {
+                        "claim": claim.id,
+                        "key": key,
+                        "paper": wording.short_name(paper),
+                        "words": wording.plain(verdict.claim),
+                        "value": claim.value,
+                        "claimed": wording.value(claim),
+                        "benchmark": results[ident].benchmark,
+                        "points": points,
+                        "relative": relative,
+                        "points fits": has_size(claim.value, claim.bound, points),
+                        "percent of the baseline fits": has_size(claim.value, claim.bound, relative),
+                        "verdict": wording.verdict(verdict),
+                    }
+                )
+    columns = [
+        "claim", "key", "paper", "words", "value", "claimed", "benchmark", "points", "relative",
+        "points fits", "percent of the baseline fits", "verdict",
+    ]  # fmt: skip
+    return pd.DataFrame(found, columns=columns).astype({"points": float, "relative": float})
+
+
+def _spans(found: pd.DataFrame) -> str:
+    """Say from where to where the computed gains of a claim reach."""
+    parts = []
+    for column, unit in (("points", " points"), ("relative", "%")):
+        computed = found[column].dropna().round(1)
+        if len(computed):
+            ends = dict.fromkeys(f"{end:+g}".replace("-", "−") for end in (computed.min(), computed.max()))
+            parts.append(" to ".join(ends) + unit)
+    return ", ".join(parts)
+
+
+def _draw_computed(data: pd.DataFrame, narrow: bool) -> Canvas:
+    left, head, row_height = (0.12, 0.42, 0.94) if narrow else (2.45, 0.42, 0.56)
+    claims = list(dict.fromkeys(data["claim"]))
+    canvas, axes, width = _sheet(head + row_height * len(claims) + 0.06, narrow)
+    scale = (width - left - 0.22) / (_HIGH - _LOW)
+
+    def at(times: float) -> float:
+        return left + (times - _LOW) * scale
+
+    for times in range(5):
+        label = "claimed" if times == 1 else f"{times}×"
+        axes.text(at(times), head - 0.09, label, ha="center", va="center", size=8, color=PALETTE["muted"])
+    heading = (
+        "Computed gain ÷ claimed number" if narrow else "Computed gain, in multiples of the claimed number"
+    )
+    axes.text(0.02, 0.12, heading, weight="bold", va="center", size=9)
+    for n, claim in enumerate(claims):
+        found = data[data["claim"] == claim]
+        top = head + n * row_height
+        row = found.iloc[0]
+        lines = (
+            (f"{row['paper']}, {row['claimed']}", "bold", "ink"),
+            (row["verdict"], "normal", "muted"),
+            (_spans(found), "normal", "muted"),
+        )
+        for line, (text, weight, colour) in enumerate(lines):
+            drawn = axes.text(
+                0.02, top + 0.12 + 0.15 * line, text, weight=weight, va="center", size=9 if line == 0 else 8,
+                color=PALETTE[colour],
+            )  # fmt: skip
+            if line == 0:
+                drawn.set_url(claim)
+        middle = top + (0.68 if narrow else row_height / 2)
+        half = 0.17 if narrow else row_height / 2
+        for times in range(5):
+            colour, thick = ("ink", 1.4) if times == 1 else ("grid", 0.7)
+            axes.plot(
+                [at(times)] * 2,
+                [middle - half, middle + half],
+                color=PALETTE[colour],
+                linewidth=thick,
+                zorder=1,
+            )
+        axes.plot([at(_LOW), at(_HIGH)], [middle] * 2, color=PALETTE["grid"], linewidth=0.7, zorder=1)
+        for shift, (reading, column) in zip(
+            (-0.06, 0.06), zip(_READINGS, ("points", "relative"), strict=True), strict=True
+        ):
+            marker, colour = _READINGS[reading]
+            for computed, fits in zip(found[column], found[f"{reading} fits"], strict=True):
+                if np.isnan(computed):
+                    continue
+                times = computed / row["value"]
+                axes.plot(
+                    [at(min(times, _HIGH))],
+                    [middle + shift],
+                    marker=">" if times > _HIGH else marker,
+                    markersize=8 if fits else 5,
+                    markerfacecolor=PALETTE[colour],
+                    markeredgecolor=PALETTE["surface"],
+                    markeredgewidth=0.6,
+                    linestyle="none",
+                    zorder=4 if fits else 3,
+                )
+    return canvas
