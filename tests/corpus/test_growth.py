@@ -141,12 +141,11 @@ def test_a_grown_review_loads_with_all_that_it_had(grown, review, capsys):
     capsys.readouterr()
 
 
-@pytest.mark.skipif("KTREVIEW_DATA" in os.environ, reason="this is the run on the grown copy")
 def test_a_grown_review_asks_for_nothing_but_to_be_mentioned(grown):
-    command = [sys.executable, "-m", "pytest", str(HERE), "--tb=line", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", str(HERE), "--ignore", __file__, "--tb=line", "-q"]
     run = subprocess.run(
-        command,
-        env=os.environ | {"KTREVIEW_DATA": str(grown)},
+        [*command, "-p", "no:cacheprovider"],
+        env=os.environ | {"KTREVIEW_DATA": str(grown), "COLUMNS": "2000"},
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,
