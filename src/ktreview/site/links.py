@@ -458,7 +458,8 @@ def _said_verdict(review: Review, link: Link) -> str:
     verdict = _verdict(review, link.what)
     if not link.form:
         return wording.verdict(verdict)
-    return _FINDINGS[verdict.finding] + _BASES.get(verdict.basis or "", "")
+    basis = _BASES.get(verdict.basis or "", "") if verdict.finding == "confirmed" else ""
+    return _FINDINGS[verdict.finding] + basis
 
 
 def _said_outcome(review: Review, link: Link) -> str:

@@ -37,22 +37,27 @@ def book(tmp_path):
     return make
 
 
-def told(review, folder):
-    return [str(fault) for fault in check(review, folder).faults]
+def told(mini, folder):
+    return [str(fault) for fault in check(mini, folder).faults]
 
 
-def link(review, target):
-    return f"[{links.escape(links.words(review, links.parse(target)))}]({target})"
+def link(mini, target):
+    return f"[{links.escape(links.words(mini, links.parse(target)))}]({target})"
 
 
-def test_true_words_are_no_fault_wherever_they_stand(review, book):
-    targets = ["paper:panda", "value:panda-3", "effect:cuber/no-penalty", "result:kg-traces/webqsp-hits"]
-    true = [link(review, target) for target in targets]
+def test_true_words_are_no_fault_wherever_they_stand(mini, book):
+    targets = [
+        "paper:lantern",
+        "value:lantern-2",
+        "effect:lantern/over-still-panes",
+        "result:lantern/all-nights",
+    ]
+    true = [link(mini, target) for target in targets]
     folder = book(
         page=f"# A page\n\n{' and '.join(true)}\n\n| a |\n|---|\n| {true[0]} |\n\n- *{true[0]}*\n  > {true[1]}\n",
         papers__made="[x](paper:nobody)\n",
     )
-    checked = check(review, folder)
+    checked = check(mini, folder)
     assert checked.faults == []
     assert (checked.files, checked.links) == (1, len(targets) + 3)
 
@@ -60,49 +65,47 @@ def test_true_words_are_no_fault_wherever_they_stand(review, book):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a\n\nb [Tiger](paper:panda)", "“Tiger” (paper:panda) is not what the records say, “PANDA”. Run `ktreview"),
+        ("a\n\nb [Tiger](paper:lantern)", "“Tiger” (paper:lantern) is not what the records say, “LANTERN”. Run `ktreview"),
         ("[x](paper:nobody)", "“x” (paper:nobody): there is no paper 'nobody' in the records"),
-        ("[x](effect:cuber?magic)", "“x”: 'magic' is no form of effect"),
-        ("[x](value: panda-2)", "“[x](value: panda-2)” became no link: leave blanks and | out"),
+        ("[x](effect:lantern?magic)", "“x”: 'magic' is no form of effect"),
+        ("[x](value: lantern-1)", "“[x](value: lantern-1)” became no link: leave blanks and | out"),
         ("| a |\n|---|\n| [x](count:a|b) |", "became no link"),
-        ("<div>\n[x](paper:panda)\n</div>", "became no link"),
-        ("\\[x](paper:panda)", "became no link"),
-        ("see [@panda]", "“[@” is no citation here. Write [words](cite:KEY)."),
-        ("<paper:panda>", "'paper:panda' is not written as a link: write [words](paper:panda)"),
-        ("![x](paper:panda)", "'paper:panda' is not written as a link"),
-        ("[x](valeu:panda-2)", "'valeu:panda-2' has an unknown kind, 'valeu'. Is it value?"),
-        ("{paper}`panda`", "{paper} is a role, which only the site reads. Write a checked link"),
-        ("```{lab} cuber\n```", "{lab} is a directive, which only the site reads. Write a code cell"),
-        ("[None](holds:none/papers)", "does not hold: 72 rows meet the conditions"),
+        ("<div>\n[x](paper:lantern)\n</div>", "became no link"),
+        ("\\[x](paper:lantern)", "became no link"),
+        ("see [@lantern]", "“[@” is no citation here. Write [words](cite:KEY)."),
+        ("<paper:lantern>", "'paper:lantern' is not written as a link: write [words](paper:lantern)"),
+        ("![x](paper:lantern)", "'paper:lantern' is not written as a link"),
+        ("[x](valeu:lantern-1)", "'valeu:lantern-1' has an unknown kind, 'valeu'. Is it value?"),
+        ("{paper}`lantern`", "{paper} is a role, which only the site reads. Write a checked link"),
+        ("```{lab} lantern\n```", "{lab} is a directive, which only the site reads. Write a code cell"),
+        ("[None](holds:none/papers)", "does not hold: 7 rows meet the conditions"),
     ],
 )  # fmt: skip
-def test_each_fault_names_file_cell_words_and_remedy(review, book, text, message):
-    faults = [fault for fault in check(review, book(a=["fine", text])).faults if "sources" not in fault.field]
+def test_each_fault_names_file_cell_words_and_remedy(mini, book, text, message):
+    faults = [fault for fault in check(mini, book(a=["fine", text])).faults if "sources" not in fault.field]
     assert any(message in fault.message for fault in faults)
     assert {(fault.file, fault.field) for fault in faults} == {("book/a.ipynb", "cell 2")}
-    page = check(review, book(b=f"# A\n\n{text}\n"))
+    page = check(mini, book(b=f"# A\n\n{text}\n"))
     assert any(message in fault.message and fault.file == "book/b.md" for fault in page.faults)
     assert all(re.fullmatch(r"line \d+", fault.field) for fault in page.faults if fault.file == "book/b.md")
 
 
-def test_a_page_keeps_what_sphinx_needs_and_a_chapter_does_not(review, book):
+def test_a_page_keeps_what_sphinx_needs_and_a_chapter_does_not(mini, book):
     other = "```{toctree}\n```\n\n{ref}`x`\n\n:::{note}\nHello.\n:::\n"
-    assert told(review, book(page=other)) == []
-    assert [
-        line.partition(" is a ")[0].rpartition(" ")[2] for line in told(review, book(chapter=[other]))
-    ] == [
+    assert told(mini, book(page=other)) == []
+    assert [line.partition(" is a ")[0].rpartition(" ")[2] for line in told(mini, book(chapter=[other]))] == [
         "{toctree}",
         "{ref}",
         "{note}",
     ]
 
 
-def test_code_formulas_and_other_addresses_are_nobodys_business(review, book):
+def test_code_formulas_and_other_addresses_are_nobodys_business(mini, book):
     text = (
         "`[x](paper:nobody)` $[x](paper:nobody)$ [y](https://example.org) [z](page.md#there)\n\n"
         "```python\n[x](paper:nobody)  # {paper}`x` [@y]\n```\n\n    [@x] indented\n"
     )
-    assert told(review, book(page=text, chapter=[text])) == []
+    assert told(mini, book(page=text, chapter=[text])) == []
 
 
 @pytest.mark.parametrize(
@@ -120,56 +123,56 @@ def test_code_formulas_and_other_addresses_are_nobodys_business(review, book):
         ("# Only a title\n\n| Every | b |\n|---|---|\n| c | always |", [("Only",), ("Every",), ("always",)]),
     ],
 )
-def test_words_about_a_whole_set_are_counted_unless_bound_or_quoted(review, book, text, unbound):
-    checked = check(review, book(page=text))
+def test_words_about_a_whole_set_are_counted_unless_bound_or_quoted(mini, book, text, unbound):
+    checked = check(mini, book(page=text))
     assert checked.faults == []
     assert [sentence.unbound for sentence in checked.unbound.get("book/page.md", [])] == unbound
 
 
-def test_a_strict_chapter_binds_or_allows_each_such_word(review, book):
+def test_a_strict_chapter_binds_or_allows_each_such_word(mini, book):
     folder = book(themes__a=["None is. All are $x$ and `y`."], themes__b=["None is."])
     allowed = "allowed:\n  'All are x and y.': it is so by definition\n"
     (folder / prose.ALLOWED).write_text(f"strict: [themes/a]\n{allowed}", encoding="utf-8")
-    assert told(review, folder) == [
+    assert told(mini, folder) == [
         (
             "book/themes/a.ipynb, cell 1: None in “None is.” is neither bound nor allowed. "
             "Write [None](holds:...), rephrase, or give _universal.yaml the reason."
         )
     ]
-    assert list(check(review, folder).unbound) == ["book/themes/a.ipynb", "book/themes/b.ipynb"]
+    assert list(check(mini, folder).unbound) == ["book/themes/a.ipynb", "book/themes/b.ipynb"]
     (folder / prose.ALLOWED).write_text(f"{allowed}  Gone.: x\n", encoding="utf-8")
-    assert told(review, folder) == ["book/_universal.yaml, allowed: “Gone.” stands in no chapter. Remove it."]
+    assert told(mini, folder) == ["book/_universal.yaml, allowed: “Gone.” stands in no chapter. Remove it."]
     (folder / prose.ALLOWED).write_text("strikt: []", encoding="utf-8")
     assert (
         "book/_universal.yaml, strikt: is not a field of a record. Fields here are strict, allowed."
-        in told(review, folder)
+        in told(mini, folder)
     )
 
 
-def changed(review):
-    """The review with another name of PANDA, another value of a claim and fewer papers."""
-    panda = review.records["panda"].model_copy(update={"system": "P [a](b) *N*_D"})
-    claims = review.claims.copy()
-    claims.loc[claims["id"] == "panda-2", "value"] = 3.75
+def changed(mini):
+    """The review with another name of LANTERN, another value of a claim and fewer papers."""
+    lantern = mini.records["lantern"].model_copy(update={"system": "P [a](b) *N*_D"})
+    claims = mini.claims.copy()
+    claims.loc[claims["id"] == "lantern-1", "value"] = 3.75
     return dataclasses.replace(
-        review, records=review.records | {"panda": panda}, claims=claims, papers=review.papers.iloc[:60]
+        mini, records=mini.records | {"lantern": lantern}, claims=claims, papers=mini.papers.iloc[:6]
     )
 
 
-def test_sync_rewrites_numbers_and_names_and_nothing_else(review, book):
+def test_sync_rewrites_numbers_and_names_and_nothing_else(mini, book):
     text = (
-        "Before [PANDA](paper:panda), *[2.3%](value:panda-2)*\n> and [72](count:papers) papers, \\[x] `[72](count:papers)`;  \n"
-        "[Seventy-two](count:papers?words) | [method](method.md) {x}.\n"
+        "Before [LANTERN](paper:lantern), *[4.2%](value:lantern-1)*\n> and [7](count:papers) papers, \\[x] `[7](count:papers)`;  \n"
+        "[Seven](count:papers?words) | [method](method.md) {x}.\n"
     )
     folder = book(page=text, chapter=[text, "other"])
-    new = changed(review)
+    new = changed(mini)
     assert len(told(new, folder)) == 9  # four links twice, and sources that are not there
     assert {path.name for path in sync(new, folder)} == {"page.md", "chapter.ipynb"}
     assert told(new, folder) == []
     page = (folder / "page.md").read_text("utf-8")
-    assert page == text.replace("[PANDA]", r"[P \[a\](b) \*N\*\_D]").replace("[2.3%]", "[3.75%]").replace(
-        "and [72]", "and [60]"
-    ).replace("[Seventy-two]", "[Sixty]")
+    assert page == text.replace("[LANTERN]", r"[P \[a\](b) \*N\*\_D]").replace("[4.2%]", "[3.75%]").replace(
+        "and [7]", "and [6]"
+    ).replace("[Seven]", "[Six]")
     notebook = nbformat.read(folder / "chapter.ipynb", as_version=4)
     assert [cell.source for cell in notebook.cells[:3]] == ["1 + 1", page, "other"]
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
@@ -177,13 +180,13 @@ def test_sync_rewrites_numbers_and_names_and_nothing_else(review, book):
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
 
 
-def test_sync_leaves_the_rest_of_a_notebook_byte_for_byte(review, book):
-    folder = book(chapter=["[Tiger](paper:panda)", "ünïcode ☃ \u2028 \\n"])
-    sync(review, folder)
+def test_sync_leaves_the_rest_of_a_notebook_byte_for_byte(mini, book):
+    folder = book(chapter=["[Tiger](paper:lantern)", "ünïcode ☃ \u2028 \\n"])
+    sync(mini, folder)
     path = folder / "chapter.ipynb"
     before = path.read_text("utf-8")
-    path.write_text(before.replace("PANDA](paper", "Lion](paper"), encoding="utf-8")
-    assert sync(review, folder) == [path]
+    path.write_text(before.replace("LANTERN](paper", "Lion](paper"), encoding="utf-8")
+    assert sync(mini, folder) == [path]
     assert path.read_text("utf-8") == before
     assert not list(folder.glob(".*"))
 
@@ -191,72 +194,71 @@ def test_sync_leaves_the_rest_of_a_notebook_byte_for_byte(review, book):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("It [supports](outcome:cuber) it. More.", "“It supports it.”: what it says turned"),
-        ("It is [differs](verdict:panda-2).", "what it says turned"),
-        ("They say [“better”](claim:panda-2).", "what it says turned"),
+        ("It [contradicts](outcome:lantern) it. More.", "“It contradicts it.”: what it says turned"),
+        ("It is [differs](verdict:lantern-1).", "what it says turned"),
+        ("They say [“better”](claim:lantern-1).", "what it says turned"),
         ("[None](holds:none/papers).", "does not hold"),
-        ("[3 points less](effect:cuber/no-penalty?points).", "a sign or a direction turned"),
+        ("[3 points less](effect:lantern/over-still-panes?points).", "a sign or a direction turned"),
         (
-            "[−0.032 [+0.018, +0.047], p 0.008, 8 of 8](effect:cuber/no-penalty).",
+            "[−0.150 [+0.128, +0.172], p 0.008, 8 of 8](effect:lantern/over-still-panes).",
             "a sign or a direction turned",
         ),
-        ("[−1.4 points](points:kg-traces/webqsp-hits).", "a sign or a direction turned"),
-        ("[at least 2%](value:panda-3).", "a sign or a direction turned"),
+        ("[−2.5 points](points:lantern/all-nights).", "a sign or a direction turned"),
+        ("[at least 2%](value:lantern-2).", "a sign or a direction turned"),
         ("[none](count:papers?words).", "a sign or a direction turned"),
         ("[many](count:papers).", "its words hold no number"),
         ("[x](paper:nobody).", "there is no paper 'nobody'"),
-        ("[x](effect:cuber?up,down).", "can't both be asked for"),
+        ("[x](effect:lantern?up,down).", "can't both be asked for"),
     ],
 )
-def test_sync_stops_where_more_than_a_number_turned(review, book, text, why):
-    folder = book(a=["[71](count:papers)"], page=f"{text}\n")
+def test_sync_stops_where_more_than_a_number_turned(mini, book, text, why):
+    folder = book(a=["[5](count:papers)"], page=f"{text}\n")
     before = {path: path.read_bytes() for path in folder.rglob("*.*")}
     with pytest.raises(SyncError, match="nothing was rewritten; mend these first:") as stopped:
-        sync(review, folder)
+        sync(mini, folder)
     assert why in str(stopped.value)
     assert "book/page.md, line 1: “" in str(stopped.value)
     assert before == {path: path.read_bytes() for path in folder.rglob("*.*")}
 
 
-def test_sources_name_each_paper_once_with_its_address(review, book):
-    lab = next(name for name, lab in review.declared.items() if lab.paper == "cuber")
+def test_sources_name_each_paper_once_with_its_address(mini, book):
     texts = [
-        f"[x](lab:{lab})",
-        link(review, "cite:panda"),
-        link(review, "value:panda-2"),
-        link(review, "count:papers"),
+        "[x](lab:ferry)",
+        link(mini, "cite:lantern"),
+        link(mini, "value:lantern-1"),
+        link(mini, "count:papers"),
     ]
     folder = book(chapter=texts, none=["No paper here."], page=texts[1])
-    assert sync(review, folder) == [folder / "chapter.ipynb"]
+    assert sync(mini, folder) == [folder / "chapter.ipynb"]
     cells = nbformat.read(folder / "chapter.ipynb", as_version=4).cells
     assert cells[-1].metadata.tags == ["sources"]
     heading, blank, *lines = cells[-1].source.split("\n")
     assert (heading, blank) == ("## Sources", "")
     assert [re.search(r"<(.*)>\)$", line)[1] for line in lines] == [
-        f"https://arxiv.org/abs/{review.records[key].arxiv}" for key in ("cuber", "panda")
+        f"https://arxiv.org/abs/{mini.records[key].arxiv}" for key in ("ferry", "lantern")
     ]
-    assert [f"[{links.escape(review.records[key].title)}]" in line for key, line in zip(("cuber", "panda"), lines, strict=True)] == [True, True]  # fmt: skip
+    assert [f"[{links.escape(mini.records[key].title)}]" in line for key, line in zip(("ferry", "lantern"), lines, strict=True)] == [True, True]  # fmt: skip
     moved = nbformat.read(folder / "chapter.ipynb", as_version=4)
     moved.cells[-1].source = "stale"
     nbformat.write(moved, folder / "chapter.ipynb")
-    assert told(review, folder) == [
+    assert told(mini, folder) == [
         "book/chapter.ipynb, cell tagged sources: does not list the chapter's papers. Run `ktreview sync`."
     ]
-    sync(review, folder)
+    sync(mini, folder)
     assert nbformat.read(folder / "chapter.ipynb", as_version=4).cells == cells
 
 
-def test_what_is_no_notebook_is_named(review, book):
+def test_what_is_no_notebook_is_named(mini, book):
     folder = book(page="x")
     (folder / "bad.ipynb").write_text("{", encoding="utf-8")
     with pytest.raises(prose.UserError, match=r"bad\.ipynb: is no notebook"):
-        check(review, folder)
+        check(mini, folder)
 
 
 pieces = st.sampled_from(
     [
-        "[PANDA](paper:panda)", "[Tiger](paper:panda)", "[71](count:papers)", "[Seven](count:papers?words)",
-        "[9.1%](value:panda-2)", "[2.3%](value:panda-2)", "*[Seventy](count:papers?words)*", "`[1](count:papers)`",
+        "[LANTERN](paper:lantern)", "[Tiger](paper:lantern)", "[5](count:papers)", "[Seven](count:papers?words)",
+        "[9.1%](value:lantern-1)", "[4.2%](value:lantern-1)", "*[Six](count:papers?words)*", "`[1](count:papers)`",
         "$[1](count:papers)$", "\n\n", "\n- ", "\n> ", " text ", "\\[", "[1](page.md)", "\n\n| a |\n|---|\n| ",
         " |\n", "**", "<b>", "&amp;", "~~", "☃", "\t", "    ",
     ]
@@ -266,17 +268,17 @@ OTHERS = re.compile(r"\[[^\[\]]*\](?=\((?:paper|count|value):)")
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(pieces, max_size=12).map("".join))
-def test_after_sync_check_is_green_and_nothing_but_words_of_links_has_changed(review, tmp_path, text):
+def test_after_sync_check_is_green_and_nothing_but_words_of_links_has_changed(mini, tmp_path, text):
     folder = tmp_path / "book"
     folder.mkdir(exist_ok=True)
     page = Path(folder / "page.md")
     page.write_text(text, encoding="utf-8")
     try:
-        sync(review, folder)
+        sync(mini, folder)
     except SyncError:
         assert page.read_text("utf-8") == text
         return
     after = page.read_text("utf-8")
-    assert not [line for line in told(review, folder) if "is not what the records say" in line]
+    assert not [line for line in told(mini, folder) if "is not what the records say" in line]
     assert OTHERS.sub("[]", after) == OTHERS.sub("[]", text)
-    assert sync(review, folder) == []
+    assert sync(mini, folder) == []
