@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ktreview.analysis.dictionary import read_dictionary
-from ktreview.corpus.review import COLUMNS, Review
+from ktreview.corpus.frames import COLUMNS, columns
+from ktreview.corpus.review import Review
 
 
 def count(review: Review, query: str) -> int:
@@ -14,8 +14,8 @@ def count(review: Review, query: str) -> int:
     review : Review
     query : str
         ``frame[.column] [name=value | name!=value ...]``; a value is everything up to the next
-        white space. An empty value stands for "not stated". For claims, ``baseline_named`` can be
-        asked as a column, with ``yes`` or ``no``.
+        white space. An empty value stands for "not stated". ``baseline_named`` of claims
+        is asked with ``yes`` or ``no``.
 
     Returns
     -------
@@ -43,9 +43,7 @@ def count(review: Review, query: str) -> int:
         raise ValueError(f"there is no frame {name!r} to count; the frames are {', '.join(COLUMNS)}")
     frame = review.frame(name)
     if name == "claims":
-        frame = frame.assign(
-            baseline_named=["yes" if review.baseline_named[c] else "no" for c in frame["id"]]
-        )
+        frame = frame.assign(baseline_named=frame["baseline_named"].map({True: "yes", False: "no"}))
     kept = frame
     for condition in words[1:]:
         field, equals, value = condition.partition("=")
@@ -67,5 +65,4 @@ def count(review: Review, query: str) -> int:
 
 def _vocabulary(frame: str, column: str) -> set[str]:
     """Return the values that a column may have, though no row has them; empty if it is free."""
-    facts = read_dictionary().frames[frame].columns.get(column)
-    return {str(value) for value in facts.vocabulary or ()} if facts else set()
+    return set(columns(frame)[column].vocabulary)
