@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,6 @@ from ktreview.corpus.load import load_review, read_review
 from ktreview.corpus.records import Fault, UserError
 from ktreview.corpus.review import DATA, Review, rows
 from ktreview.publish import export
-from ktreview.site import chapters
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -165,7 +165,16 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _chapters() -> ModuleType:
+    """Return what executes chapters; all other commands do without its packages."""
+    try:
+        return import_module("ktreview.site.chapters")
+    except ModuleNotFoundError as error:
+        raise UserError(f"this needs {error.name}: run `make book`, or pip install ktreview[book]") from error
+
+
 def _execute(options: argparse.Namespace) -> int:
+    chapters = _chapters()
     review = load_review(options.data)
     paths = options.chapters or chapters.find(Path("book"))
     if not paths:
@@ -187,7 +196,7 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _pages(options: argparse.Namespace) -> int:
-    missing = chapters.missing_pages(options.site, options.contents)
+    missing = _chapters().missing_pages(options.site, options.contents)
     for page in missing:
         print(f"{options.site}: the page {page}.html is missing. Build the site afresh.", file=sys.stderr)
     return 1 if missing else 0
