@@ -187,7 +187,7 @@ def page(review: Review, key: str, drawn: Mapping[str, str]) -> Page:
             for other, _, reason in related(review, key)
         ],
         [
-            (_lab(review, name), Markup(drawn.get(name) or figures.lab(review, name).html()))  # noqa: S704
+            (_lab(review, name), Markup(drawn.get(name) or figures.lab_figure(review, name).html()))  # noqa: S704
             for name in review.labs.loc[review.labs["paper"] == key, "lab"]
         ],
     )
