@@ -90,9 +90,7 @@ def test_text_is_text_and_says_value_and_bound(figure, expected):
 
 def test_a_mark_stands_at_its_value_and_is_hollow_where_no_baseline_is_named(review):
     chosen = review.claims[review.claims["id"].isin(["panda-2", "panda-3", "kg-traces-2"])]
-    rows = chosen.assign(
-        name="x", becomes="", baseline_named=[review.baseline_named[claim] for claim in chosen["id"]]
-    )
+    rows = chosen.assign(name="x", becomes="")
     panel = gains._Panel("Percent", "D", PALETTE["2"], list(rows.itertuples(index=False)))
     canvas = gains._draw([panel], narrow=False)
     marks = {line.get_url(): line for line in canvas.axes[0].lines if line.get_url()}
