@@ -50,5 +50,3 @@ def test_the_flow_narrows_from_papers_to_comparable_gains(review):
     assert counts["gains over a named baseline"] <= counts["gains over something"]
     shown = re.findall(r"<strong>(\d+)</strong>", tables.flow(review).html())
     assert [int(count) for count in shown] == list(counts.values())
-
-
