@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from ktlabs.bench import runner as lab
 from ktreview.cli import main
 
 
-def test_check_reports_the_whole_review(mini_data, capsys, monkeypatch):
-    monkeypatch.chdir(mini_data)  # where there is no book, the records alone are checked
+def test_check_reports_the_whole_review(mini_data, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where there is no book, the records alone are checked
     assert main(["check", "--data", str(mini_data)]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == (
@@ -22,8 +23,8 @@ def test_check_reports_the_whole_review(mini_data, capsys, monkeypatch):
     assert "ferry-beacon              2.4 points are 4% of the baseline" in out
 
 
-def test_check_lists_every_fault_and_fails(edit_mini, mini_data, capsys, monkeypatch):
-    monkeypatch.chdir(mini_data)
+def test_check_lists_every_fault_and_fails(edit_mini, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     edit_mini("papers/lantern", lambda record: record["numbers"].pop())
     folder = edit_mini("papers/ferry", lambda record: record.update(theme="magic"))
     assert main(["check", "--data", str(folder)]) == 1
@@ -183,6 +184,21 @@ def test_a_run_that_differs_is_told_and_saved_only_when_asked(data, capsys):
     assert [row for row in path.read_text(encoding="utf-8").splitlines() if ",seconds," not in row] == [
         row for row in kept.splitlines() if ",seconds," not in row
     ]
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(("budget", "told"), [(3, "; a seed set took 7, its budget is 3: make it"), (4, "")])
+def test_a_lab_over_twice_its_budget_is_told_where_it_runs(
+    mini_data, edit_mini, monkeypatch, capsys, budget, told
+):
+    edit_mini("labs/lantern", lambda declared: declared.update(budget=budget))
+    frame = pd.read_csv(mini_data / "labs" / "lantern.csv", keep_default_na=False)
+    frame.loc[frame["metric"] == "seconds", "value"] = [7.0, 1.0]
+    monkeypatch.setattr(lab, "measure_all", lambda *_, **__: iter([("lantern", frame)]))
+    assert main(["lab", "run", "lantern", "--data", str(mini_data)]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("lantern: "))
+    assert line.startswith(f"lantern: 8.0 CPU seconds{told}")
+    assert bool(told) == ("budget" in line)
 
 
 @pytest.mark.usefixtures("cache")
