@@ -19,6 +19,18 @@ mark where the words are not the whole of what the records say:
 ``holds:every/claims/theme=x/kind=gain``    the same, where the rows of a set are to meet conditions
 ==========================================  =========================================================
 
+Forms, several of them joined by commas, say what of it the words are; without one they are all of it:
+
+- of an amount (``points``, ``relative``, ``effect``): ``more``, ``fewer``, ``higher`` ("19 points more", "19
+  points fewer", "19 points lower"), ``signed`` ("−19 points"), ``up`` and ``down`` ("19 points" in a sentence
+  that says the direction itself, and a fault where it turned);
+- of an effect: ``points`` (of a share), ``percent`` (of the baseline), ``plain`` (in the metric's unit),
+  ``times`` ("2.5 times"), ``fraction`` ("a tenth less"), ``method``, ``baseline``, ``p``, ``wins``;
+- of a value: ``plain`` (without its bound), ``number`` (without unit too);
+- of a result: ``method``, ``baseline``;
+- of numbers: a digit for so many decimals, or ``words`` ("thirteen"; a count of zero is "none");
+- of a verdict or an outcome: ``plain`` ("holds as points", "supports the claim").
+
 Nothing here knows Sphinx or notebooks.
 """
 

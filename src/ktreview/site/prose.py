@@ -7,7 +7,7 @@ at fault, `sync` rewrites the numbers and names in links that no longer fit and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -364,12 +364,21 @@ def sync(review: Review, folder: Path) -> list[Path]:
             written[path] = rewritten
     if stopped:
         raise SyncError("\n".join(["nothing was rewritten; mend these first:", *stopped]))
-    partials = {path: path.with_name(f".{path.name}.partial") for path in written}
-    for path, partial in partials.items():
-        partial.write_bytes(written[path].encode())
-    for path, partial in partials.items():
-        partial.replace(path)
+    _replace(written)
     return list(written)
+
+
+def _replace(written: Mapping[Path, str]) -> None:
+    """Write all files whole, or none of them."""
+    partials = {path: path.with_name(f".{path.name}.partial") for path in written}
+    try:
+        for path, partial in partials.items():
+            partial.write_bytes(written[path].encode())
+        for path, partial in partials.items():
+            partial.replace(path)
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
 
 
 def _synced_notebook(review: Review, file: str, notebook: Any, stopped: list[str]) -> str | None:

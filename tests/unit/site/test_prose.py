@@ -221,6 +221,24 @@ def test_sync_stops_where_more_than_a_number_turned(mini, book, text, why):
     assert before == {path: path.read_bytes() for path in folder.rglob("*.*")}
 
 
+def test_a_full_disk_leaves_every_file_as_it_was(mini, book, monkeypatch):
+    folder = book(a="[5](count:papers)", b="[5](count:papers)")
+    write = Path.write_bytes
+
+    def fill_up(path, content):
+        if path.name == ".b.md.partial":
+            write(path, content[:3])
+            raise OSError("no space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
+    with pytest.raises(OSError, match="no space left"):
+        sync(mini, folder)
+    assert {path.name: path.read_text("utf-8") for path in folder.iterdir()} == dict.fromkeys(
+        ("a.md", "b.md"), "[5](count:papers)"
+    )
+
+
 def test_sources_name_each_paper_once_with_its_address(mini, book):
     texts = [
         "[x](lab:ferry)",
