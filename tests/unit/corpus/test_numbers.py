@@ -88,6 +88,10 @@ def test_tokens_are_slices_of_the_text_in_order(text):
         ("GPT-4, T5, CIFAR100, Hits@1, LLaVA-13B, COVID-19", ["name"] * 6),
         ("at https://example.org/v2/x3 now", ["name", "name"]),
         ("by Wortsman et al. (2020) as", ["name"]),
+        ("by Pitman (1937), in (1837) and in 1937", ["name", None, None]),
+        ("(as 1) say, 2) test", [None, None]),
+        ("so 1) learn, (and 2) test", ["enumeration", None]),
+        ("tasks (3) of many", [None]),
         ("2 bits, a 7B model, top-5 hits, two tasks", [None] * 4),
     ],
 )
