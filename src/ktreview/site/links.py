@@ -311,7 +311,7 @@ def _claims(review: Review) -> dict[str, Any]:
 
 def _verdict(review: Review, claim: str) -> Verdict:
     row = _claim(review, claim)
-    verdict = next((v for v in review.records[row.paper].verdicts if v.claim == row.quote), None)
+    verdict = review.verdict_of(row.id)
     if verdict is None:
         raise ValueError(f"the claim {claim!r} has no verdict")
     return verdict
