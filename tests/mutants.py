@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,7 @@ def pytest_alone(folder: Path, tests: list[str]) -> int | None:
         os.chdir(folder)
         sys.path.insert(0, str(folder / "src"))
         os.environ |= {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", "CI": "yes"}
+        os.environ["KTREVIEW_CACHE"] = str(folder / "cache")
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             quiet = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
             code = pytest.main([*quiet, *tests])
@@ -88,13 +89,17 @@ def main(words: list[str]) -> int:
             by_file.setdefault(mutant["file"], []).append(mutant)
     for module in SHARED.split():
         importlib.import_module(module)
+    tried = left = 0
     with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
-        done = tqdm(pool.map(try_file, by_file.items()), total=len(by_file), desc="mutants", unit="file")
-        results = [result for results in done for result in results]
-    left = [(mutant, what) for mutant, what in results if what]
-    for mutant, what in left:
-        tqdm.write(f"{mutant['file']}: {mutant['old']!r} -> {mutant['new']!r} {what}. ({mutant['why']})")
-    tqdm.write(f"{len(results)} mutants, {len(results) - len(left)} killed, {len(left)} left")
+        files = [pool.submit(try_file, item) for item in by_file.items()]
+        for file in tqdm(as_completed(files), total=len(files), desc="mutants", unit="file"):
+            for mutant, what in file.result():
+                tried += 1
+                if what:
+                    left += 1
+                    change = f"{mutant['file']}: {mutant['old']!r} -> {mutant['new']!r}"
+                    tqdm.write(f"{change} {what}. ({mutant['why']})")
+    tqdm.write(f"{tried} mutants, {tried - left} killed, {left} left")
     return 1 if left else 0
 
 
