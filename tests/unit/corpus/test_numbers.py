@@ -97,3 +97,17 @@ def test_tokens_are_slices_of_the_text_in_order(text):
 )
 def test_what_the_rules_settle(text, roles):
     assert [role_by_rule(text, token) for token in tokens(text)] == roles
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        ("as Bell (1994) and Wick (2023) show", ["name", "name"]),
+        ("as many lamps (1850) and more (2100)", [None, None]),
+        ("1) a lamp 2) a bell", ["enumeration", "enumeration"]),
+        ("1) a lamp (or 2) of them", ["enumeration", None]),
+        ("(1) a lamp, (2) a bell, (4) none", ["enumeration", "enumeration", None]),
+    ],
+)
+def test_years_in_brackets_and_marks_of_lists(text, roles):
+    assert [role_by_rule(text, token) for token in tokens(text)] == roles

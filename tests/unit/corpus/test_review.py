@@ -15,7 +15,8 @@ from ktreview.corpus.records import Result
 CONTRACT = {
     "papers": "key, n, title, system, kind, theme, also, arxiv, authors, date, venue, code, abstract",
     "claims": "id, paper, theme, type, kind, quote, start, end, value, value_high, unit, basis, "
-    "resolved_basis, bound, metric, benchmark, baseline, better, claim_type, hedged",
+    "resolved_basis, bound, metric, benchmark, baseline, better, claim_type, hedged, baseline_named, "
+    "finding, strength",
     "numbers": "paper, text, start, end, role, claim",
     "results": "paper, theme, benchmark, setting, metric, better, baseline, baseline_value, method, "
     "method_value, unit, gain_points, gain_relative, locator, source, confidence",
