@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,12 @@ def pytest_alone(folder: Path, tests: list[str]) -> int | None:
     def run() -> None:
         os.chdir(folder)
         sys.path.insert(0, str(folder / "src"))
-        os.environ |= {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", "CI": "yes"}
-        os.environ["KTREVIEW_CACHE"] = str(folder / "cache")
+        sys.dont_write_bytecode = False  # what is not mutated is compiled once a copy
+        os.environ |= {
+            "PYTHONPATH": str(folder / "src"),
+            "KTREVIEW_CACHE": str(folder / "cache"),
+            "CI": "yes",
+        }
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             quiet = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
             code = pytest.main([*quiet, *tests])
@@ -72,10 +77,13 @@ def try_file(task: tuple[str, list[Mutant]]) -> list[tuple[Mutant, str]]:
                 why = f"no longer applies: its text stands {times} times there. Give a text that stands there once"
                 found.append((mutant, why))
                 continue
+            compiled = Path(cache_from_source(str(path)))
+            compiled.unlink(missing_ok=True)  # it would be taken for the mutant's, written in the same second
             path.write_text(text.replace(mutant["old"], mutant["new"]), encoding="utf-8")
             code = pytest_alone(copy, mutant["tests"].split())
             ends = {GREEN: "survives", GREEN + 1: "", None: ""}
             found.append((mutant, ends.get(code, f"ran no test (exit code {code})")))
+            compiled.unlink(missing_ok=True)
             path.write_text(text, encoding="utf-8")
     return found
 
