@@ -33,6 +33,7 @@ def found(text):
         ("a three-level hierarchy in two stages", ["three", "two"]),
         ("twenty-one or two hundred thousand", ["twenty-one", "two hundred thousand"]),
         ("within 100m of it", ["100"]),
+        ("some-one, no-one", []),
         ("someone, often, tension, weighted, sixth", []),
     ],
 )
@@ -55,6 +56,11 @@ def test_what_counts_as_a_number(text, expected):
         ("orders of magnitude", None),
         ("twice", 2),
         ("half", 0.5),
+        ("13K", 13_000),
+        ("2T", 2e12),
+        ("13 millions", 13e6),
+        ("two dozen", 24),
+        ("three hundred thousand two", 300_002),
     ],
 )
 def test_the_value_of_a_number(text, value):

@@ -427,6 +427,15 @@ def test_any_change_of_a_record_changes_the_digests_that_rest_on_it(mini, edit_m
         assert (changed.digest(theme) != mini.digest(theme)) == touched
 
 
+def test_another_order_of_the_papers_changes_the_digests(mini, mini_data):
+    dumps = mini_data / "daily-papers"
+    (dumps / "first.txt").rename(dumps / "zz-first.txt")
+    changed = load_review(mini_data)
+    assert list(changed.papers["key"])[:2] == ["ferry", "lantern"]
+    assert changed.digest() != mini.digest()
+    assert changed.digest("lantern-making") != mini.digest("lantern-making")
+
+
 def test_a_changed_theme_changes_every_digest(mini, mini_data):
     path = mini_data / "themes.yaml"
     path.write_text(path.read_text("utf-8").replace("stays of a sound", "is left of it"), encoding="utf-8")
