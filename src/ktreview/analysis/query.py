@@ -132,8 +132,10 @@ def _meets(review: Review, name: str, rows: pd.DataFrame, condition: Condition) 
     if condition.operator in "<>":
         return _ordered(values, condition)
     whole = _column(review, name, _frame(review, name), column)
-    value = _YES_NO.get(value, value) if pd.api.types.is_bool_dtype(whole) else value
-    if value and value not in set(_words(whole)) | _vocabulary(name, column):
+    known = set(_words(whole)) | _vocabulary(name, column)
+    if pd.api.types.is_bool_dtype(whole):
+        value, known = _YES_NO.get(value, value), {*_YES_NO.values()}
+    if value and value not in known:
         raise ValueError(f"{value!r} is not a value of {name}.{column}")
     same = _words(values) == value
     return same if condition.operator == "=" else ~same
