@@ -8,7 +8,8 @@ from ktlabs.bench import runner as lab
 from ktreview.cli import main
 
 
-def test_check_reports_the_whole_review(mini_data, capsys):
+def test_check_reports_the_whole_review(mini_data, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where there is no book, the records alone are checked
     assert main(["check", "--data", str(mini_data)]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == (
@@ -21,7 +22,8 @@ def test_check_reports_the_whole_review(mini_data, capsys):
     assert "ferry-beacon              2.4 points are 4% of the baseline" in out
 
 
-def test_check_lists_every_fault_and_fails(edit_mini, capsys):
+def test_check_lists_every_fault_and_fails(edit_mini, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     edit_mini("papers/lantern", lambda record: record["numbers"].pop())
     folder = edit_mini("papers/ferry", lambda record: record.update(theme="magic"))
     assert main(["check", "--data", str(folder)]) == 1
@@ -33,7 +35,43 @@ def test_check_lists_every_fault_and_fails(edit_mini, capsys):
     assert out.splitlines()[-1].endswith("1 unaccounted, 2 faults")
 
 
-@pytest.mark.parametrize("command", ["check", "export", "execute", "pages"])
+def test_check_and_sync_hold_the_prose_against_the_records(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "book" / "page.md"
+    page.parent.mkdir()
+    page.write_text("Every one of [71](count:papers).\n", encoding="utf-8")
+    assert main(["check"]) == 1
+    out = capsys.readouterr().out
+    assert (
+        "book/page.md                        line 1                  “71” (count:papers) is not what the"
+        in out
+    )
+    assert out.endswith(
+        "1 link in 1 file, 1 fault; 1 sentence about a whole set neither bound nor allowed (--sentences lists them)\n"
+    )
+    assert main(["sync"]) == 0
+    assert capsys.readouterr().out == "book/page.md\n"
+    assert main(["check", "--sentences"]) == 0
+    assert (
+        "\nbook/page.md\n  Every: Every one of 72.\n1 link in 1 file, 0 faults; " in capsys.readouterr().out
+    )
+    page.write_text("It [supports](outcome:cuber).\n", encoding="utf-8")
+    assert main(["sync", "--book", "book"]) == 1
+    assert "book/page.md, line 1: “It supports.”: what it says turned" in capsys.readouterr().err
+    for command in ("check", "sync"):
+        assert main([command, "--book", "nowhere"]) == 1
+        assert "there is no folder nowhere. Name the book's" in capsys.readouterr().err
+
+
+def test_prose_is_not_held_against_faulty_records(edit, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book").mkdir()
+    folder = edit("panda", lambda record: record.update(kind="paper"))
+    assert main(["check", "--data", str(folder)]) == 1
+    assert "The prose was not checked: mend the records first." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["check", "sync", "export", "execute", "pages"])
 def test_every_command_has_help_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
@@ -51,7 +89,8 @@ def test_nothing_is_written_from_faulty_records(edit_mini, tmp_path, capsys):
     assert not target.exists()
 
 
-def test_a_folder_that_is_no_data_folder_is_one_message(tmp_path, capsys):
+def test_a_folder_that_is_no_data_folder_is_one_message(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert main(["check", "--data", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "holds no page dump. Put one there as a .txt file." in out
