@@ -184,9 +184,7 @@ def steps_stated(review: Review) -> pd.DataFrame:
         Columns `step` and `papers`, each step a subset of the one before.
     """
     gains = review.claims[review.claims["kind"] == "gain"]
-    clear = gains.assign(
-        clear=[row.basis != "unstated" and review.baseline_named[row.id] for row in rows(gains)]
-    )
+    clear = gains.assign(clear=(gains["basis"] != "unstated") & gains["baseline_named"])
     numeric = review.claims["type"] == "quantitative"
     all_clear = clear.groupby("paper")["clear"].all()
     counted = [

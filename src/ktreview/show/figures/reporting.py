@@ -480,32 +480,30 @@ def has_size(claimed: float, bound: str, computed: float | None) -> bool:
 
 def _computed(review: Review) -> pd.DataFrame:
     """Return one row for each gain in percent and each result that its verdict names."""
-    claims = {(row.paper, row.quote): row for row in rows(review.claims)}
+    claims = {row.id: row for row in rows(review.claims)}
     found = []
-    for key, paper in review.records.items():
-        results = {result.id: result for result in paper.results}
-        for verdict in paper.verdicts:
-            claim = claims[key, verdict.claim]
-            if claim.kind != "gain" or claim.unit != "percent":
-                continue
-            for ident in verdict.results:
-                points, relative = gains(results[ident])
-                found.append(
-                    {
-                        "claim": claim.id,
-                        "key": key,
-                        "paper": wording.short_name(paper),
-                        "words": wording.plain(verdict.claim),
-                        "value": claim.value,
-                        "claimed": wording.value(claim),
-                        "benchmark": results[ident].benchmark,
-                        "points": points,
-                        "relative": relative,
-                        "points fits": has_size(claim.value, claim.bound, points),
-                        "percent of the baseline fits": has_size(claim.value, claim.bound, relative),
-                        "verdict": wording.verdict(verdict),
-                    }
-                )
+    for claim in (claims[claim] for claim in review.verdicts["claim"]):
+        verdict = review.verdict_of(claim.id)
+        if verdict is None or claim.kind != "gain" or claim.unit != "percent":
+            continue
+        for result in review.results_of(claim.id):
+            points, relative = gains(result)
+            found.append(
+                {
+                    "claim": claim.id,
+                    "key": claim.paper,
+                    "paper": wording.short_name(review.records[claim.paper]),
+                    "words": wording.plain(claim.quote),
+                    "value": claim.value,
+                    "claimed": wording.value(claim),
+                    "benchmark": result.benchmark,
+                    "points": points,
+                    "relative": relative,
+                    "points fits": has_size(claim.value, claim.bound, points),
+                    "percent of the baseline fits": has_size(claim.value, claim.bound, relative),
+                    "verdict": wording.verdict(verdict),
+                }
+            )
     columns = [
         "claim", "key", "paper", "words", "value", "claimed", "benchmark", "points", "relative",
         "points fits", "percent of the baseline fits", "verdict",
