@@ -142,12 +142,21 @@ def _lab_run(options: argparse.Namespace) -> int:
         elif told:
             differ.append(f"{path.name}: {told}")
         seconds = frame.loc[frame["metric"] == "seconds", "value"].sum()
-        tqdm.write(f"{name}: {seconds:.1f} CPU seconds" + (f"; {told}" if told else ""))
+        slow = _over_budget(review.declared[name], frame)
+        tqdm.write("; ".join(filter(None, [f"{name}: {seconds:.1f} CPU seconds", slow, told])))
         if len(names) == 1:
             _print_run(review.declared[name], frame, options.seeds)
     for line in sorted(differ):
         print(f"ktreview: {line}. Run it again with --save if the change is meant.", file=sys.stderr)
     return 1 if differ else 0
+
+
+def _over_budget(declared: Lab, frame: pd.DataFrame) -> str:
+    """Say that a seed set took more than twice its budget; empty if none did."""
+    longest = frame.loc[frame["metric"] == "seconds", "value"].max()
+    if longest <= 2 * declared.budget:
+        return ""
+    return f"a seed set took {longest:.0f}, its budget is {declared.budget:g}: make it quicker or raise it"
 
 
 def _print_run(declared: Lab, frame: pd.DataFrame, seeds: tuple[int, ...] | None) -> None:

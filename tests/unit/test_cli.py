@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from ktlabs.bench import runner as lab
@@ -184,6 +185,21 @@ def test_a_run_that_differs_is_told_and_saved_only_when_asked(data, capsys):
     assert [row for row in path.read_text(encoding="utf-8").splitlines() if ",seconds," not in row] == [
         row for row in kept.splitlines() if ",seconds," not in row
     ]
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(("budget", "told"), [(3, "; a seed set took 7, its budget is 3: make it"), (4, "")])
+def test_a_lab_over_twice_its_budget_is_told_where_it_runs(
+    mini_data, edit_mini, monkeypatch, capsys, budget, told
+):
+    edit_mini("labs/lantern", lambda declared: declared.update(budget=budget))
+    frame = pd.read_csv(mini_data / "labs" / "lantern.csv", keep_default_na=False)
+    frame.loc[frame["metric"] == "seconds", "value"] = [7.0, 1.0]
+    monkeypatch.setattr(lab, "measure_all", lambda *_, **__: iter([("lantern", frame)]))
+    assert main(["lab", "run", "lantern", "--data", str(mini_data)]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("lantern: "))
+    assert line.startswith(f"lantern: 8.0 CPU seconds{told}")
+    assert bool(told) == ("budget" in line)
 
 
 @pytest.mark.usefixtures("cache")

@@ -43,7 +43,7 @@ from ktreview.analysis.query import Condition, counted, select
 from ktreview.corpus import wording
 from ktreview.corpus.outcomes import Comparison, gains
 from ktreview.corpus.records import Paper, Result, Verdict
-from ktreview.corpus.review import Contrast, Review
+from ktreview.corpus.review import Contrast, Review, per_review, rows
 
 #: The kinds of checked links, which are the schemes of their targets.
 KINDS = (
@@ -286,10 +286,15 @@ def _paper(review: Review, key: str) -> Paper:
 
 
 def _claim(review: Review, claim: str) -> Any:
-    row = next((row for row in review.claims[review.claims["id"] == claim].itertuples(index=False)), None)
-    if row is None:
+    by_id = _claims(review)
+    if claim not in by_id:
         raise ValueError(f"there is no claim {claim!r} in the records; ids stand in papers/*.yaml")
-    return row
+    return by_id[claim]
+
+
+@per_review
+def _claims(review: Review) -> dict[str, Any]:
+    return {row.id: row for row in rows(review.claims)}
 
 
 def _verdict(review: Review, claim: str) -> Verdict:
@@ -494,7 +499,13 @@ def _said_of_set(review: Review, link: Link) -> str:
 
 def _said_citation(review: Review, link: Link) -> str:
     _paper(review, link.what)
-    return wording.citations(review.records)[link.what]
+    return citations(review)[link.what]
+
+
+@per_review
+def citations(review: Review) -> dict[str, str]:
+    """Return how each paper is cited, by key."""
+    return wording.citations(review.records)
 
 
 def _said_lab(review: Review, link: Link) -> str:

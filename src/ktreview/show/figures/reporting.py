@@ -142,10 +142,8 @@ def _draw_cells(data: pd.DataFrame) -> Canvas:
         axes = sheet.panel(_ROW * len(names), head=52, foot=10, left=0, right=0, title=str(part))
         axes.set(xlim=(0, WIDTH), xticks=[])
         for x, item in enumerate(items):
-            write(
-                axes, (x + 0.5) * cell, -4, _BROKEN.get(item, item), colour="muted", ha="center", va="bottom",
-                linespacing=1.0,
-            )  # fmt: skip
+            name = _BROKEN.get(item, item)
+            write(axes, (x + 0.5) * cell, -4, name, colour="muted", ha="center", block="bottom")
         for y, name in enumerate(names):
             top = _ROW * y
             beside(axes, 0, top + 8, name, weight="bold" if name == "All" else "normal")
@@ -168,7 +166,6 @@ def _draw_cell(axes: Axes, row: Any, x: float, y: float, width: float) -> None:
         line(axes, [*xs, *xs[::-1], xs[0]], [ys[0], ys[0], ys[1], ys[1], ys[0]], "rule", 0.8)
     write(
         axes, x + width / 2, y + height / 2, f"{symbol}\n{row.stated}/{row.asked}".strip(), ha="center",
-        va="center", linespacing=1.0,
     )  # fmt: skip
 
 
@@ -257,7 +254,7 @@ def _draw_bars(shown: tuple[pd.DataFrame, Sequence[str]]) -> Canvas:
         if n % columns == 0:
             axes = sheet.blank(height + 12)
             for place, name in enumerate(groups):
-                write(axes, 0, head + (place + 0.5) * _BAR, halved(name), va="center", linespacing=0.95)
+                write(axes, 0, head + (place + 0.5) * _BAR, halved(name))
         write(axes, x, head / 2, item, weight="bold", size=NAME)
         line(axes, [x, x], [head, height], "rule", 0.8)
         line(axes, [x + length] * 2, [head, height], "grid", 0.8)
@@ -359,8 +356,7 @@ def _draw_flows(flows: pd.DataFrame) -> Canvas:
         for name, count in side.items():
             starts[name] = top
             write(
-                axes, x, top + count * thick / 2, f"{_broken(name)}: {count}", ha=ha, va="center", size=NAME,
-                linespacing=1.0,
+                axes, x, top + count * thick / 2, f"{_broken(name)}: {count}", ha=ha, size=NAME,
             )  # fmt: skip
             top += count * thick + gap
         tops.append(starts)
