@@ -7,7 +7,7 @@ record can become markup.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,13 +124,13 @@ class Page:
 def source(key: str) -> str:
     """Return the text of a page's file, which depends on the key alone."""
     parts = "".join(
-        f"{f'## {heading}' if heading else ''}\n\n```{{part}} {name} {key}\n```\n\n"
+        f"{f'## {heading}' if heading else ''}\n\n```{{ktreview:part}} {name} {key}\n```\n\n"
         for name, heading in PARTS.items()
     )
-    return f"# {{title}}`{key}`\n\n{parts}"
+    return f"# {{ktreview:title}}`{key}`\n\n{parts}"
 
 
-def part(review: Review, name: str, key: str, drawn: Mapping[str, str] | None = None) -> str:
+def part(review: Review, name: str, key: str) -> str:
     """Return a part of a paper's page as HTML.
 
     Parameters
@@ -140,8 +140,6 @@ def part(review: Review, name: str, key: str, drawn: Mapping[str, str] | None = 
         A key of `PARTS`.
     key : str
         The paper's.
-    drawn : mapping of str to str, optional
-        Figures of labs that are there already, as HTML by the lab's name; any other is drawn.
 
     Raises
     ------
@@ -154,7 +152,7 @@ def part(review: Review, name: str, key: str, drawn: Mapping[str, str] | None = 
         raise KeyError(f"there is no paper {key!r} in the records")
     built = _built(review)
     if key not in built:
-        built[key] = page(review, key, drawn or {})
+        built[key] = page(review, key)
     return str(_macro(name)(built[key]))
 
 
@@ -168,7 +166,7 @@ def _macro(name: str) -> Callable[..., Markup]:
     return markup.macro("paper.html", name, "ktreview.site")
 
 
-def page(review: Review, key: str, drawn: Mapping[str, str]) -> Page:
+def page(review: Review, key: str) -> Page:
     """Gather all that a paper's page shows."""
     paper = review.records[key]
     claims = list(_claims(review, key))
@@ -187,7 +185,7 @@ def page(review: Review, key: str, drawn: Mapping[str, str]) -> Page:
             for other, _, reason in related(review, key)
         ],
         [
-            (_lab(review, name), Markup(drawn.get(name) or figures.lab_figure(review, name).html()))  # noqa: S704
+            (_lab(review, name), Markup(figures.lab_figure(review, name).html()))  # noqa: S704
             for name in review.labs.loc[review.labs["paper"] == key, "lab"]
         ],
     )
