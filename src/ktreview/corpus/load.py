@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -261,7 +261,19 @@ def _misfits(
                     name, "arxiv", f"{paper.arxiv} is the id of papers/{other}.yaml too. Correct one of them."
                 )
             )
-    return faults
+    return [*faults, *_id_faults(paper, key, name, found)]
+
+
+def _id_faults(paper: Paper, key: str, name: str, found: Mapping[str, _Joined]) -> Iterator[Fault]:
+    """Yield what is wrong with the ids of a record's claims."""
+    owners = {claim.id: other for other, joined in found.items() for claim in joined.paper.claims}
+    for i, claim in enumerate(paper.claims):
+        if not claim.id.startswith(f"{key}-"):
+            message = f"{claim.id!r} is no id of a claim here. Write the paper's key, a hyphen and a slug."
+            yield Fault(name, f"claims[{i}].id", message)
+        elif claim.id in owners:
+            message = f"{claim.id!r} is a claim of papers/{owners[claim.id]}.yaml too. Rename the newer one."
+            yield Fault(name, f"claims[{i}].id", message)
 
 
 def _assemble(
@@ -281,7 +293,7 @@ def _assemble(
         papers.append(_paper_row(key, joined))
         spans = joined.checked.spans
         order = sorted(range(len(spans)), key=lambda i: spans[i].start)
-        ids = {i: f"{key}-{position}" for position, i in enumerate(order, start=1)}
+        ids = {i: claim.id for i, claim in enumerate(joined.paper.claims)}
         claims += (_claim_row(key, ids[i], joined.paper, i, spans[i]) for i in order)
         quoted = {joined.paper.claims[i].quote: ids[i] for i in order}
         quotes |= {(key, quote): claim for quote, claim in quoted.items()}
