@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache
 
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from ktreview.corpus.review import Review
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("ktreview.show"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+
+@cache
+def macro(template: str, name: str) -> Callable[..., Markup]:
+    """Return a macro of a template in `show/templates`; it escapes all that it is given but `Markup`."""
+    made: Callable[..., Markup] = getattr(_templates().get_template(template).module, name)
+    return made
 
 
 def table(frame: pd.DataFrame, caption: str, *, markup: Collection[str] = (), anchor: str = "") -> str:
@@ -53,9 +70,9 @@ def address(review: Review, key: str) -> str:
     return f"https://arxiv.org/abs/{arxiv}" if arxiv else "#"
 
 
-def paper_anchor(review: Review, key: str, text: str, claim: str = "", lab: str = "") -> str:
+def paper_anchor(review: Review, key: str, text: str, claim: str = "", lab: str = "") -> Markup:
     """Return a link to a paper, to the words of one of its claims or to a lab; the book leads it there."""
     place = f' data-claim="{claim}"' if claim else f' data-lab="{lab}"' if lab else ""
-    return (
-        f'<a class="kt-paper" href="{address(review, key)}" data-paper="{key}"{place}>{html.escape(text)}</a>'
-    )
+    return Markup(f'<a class="kt-paper" href="{address(review, key)}" data-paper="{key}"{place}>') + Markup(  # noqa: S704
+        "{}</a>"
+    ).format(text)

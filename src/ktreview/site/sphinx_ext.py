@@ -39,9 +39,9 @@ from ktreview.analysis import query
 from ktreview.corpus import wording
 from ktreview.corpus.outcomes import gains
 from ktreview.corpus.records import Paper, Result, Verdict
-from ktreview.corpus.review import DATA, Review, digest, rows
+from ktreview.corpus.review import DATA, Review, digest
 from ktreview.publish import export
-from ktreview.show import figures, markup
+from ktreview.show import cards, figures
 from ktreview.show.tables import corpus as tables
 from ktreview.show.tables import indexes
 from ktreview.site import chapters, pages
@@ -93,38 +93,6 @@ def _theme_uri(app: Sphinx, docname: str, theme: str) -> str:
     return app.builder.get_relative_uri(docname, page if page in app.env.found_docs else "book/index")
 
 
-def _card(review: Review, key: str) -> str:
-    paper = review.records[key]
-    e = html.escape
-    name = markup.paper_anchor(review, key, wording.short_name(paper))
-    authors = (
-        paper.authors if len(paper.authors) <= 6 else [*paper.authors[:5], f"{len(paper.authors) - 5} more"]
-    )
-    facts = [
-        wording.listing(authors),
-        paper.venue or "no venue known",
-        f"first version {paper.date[:4]}",
-        paper.kind.replace("-", " "),
-    ]
-    links = [f'<a href="https://arxiv.org/abs/{paper.arxiv}">arXiv {paper.arxiv}</a>'] if paper.arxiv else []
-    if paper.code:
-        seen = "" if paper.code.source == "abstract" else " (not in the abstract)"
-        links.append(f'<a href="{e(paper.code.url)}">code</a>{seen}')
-    claims = review.claims[review.claims["paper"] == key]
-    quotes = "".join(
-        f'<li><q class="kt-quote">{e(wording.plain(row.quote))}</q> ({e(wording.label(row))})</li>'
-        for row in rows(claims)
-    )
-    return (
-        f'<article class="kt-card" id="paper-{key}">'
-        f'<p class="kt-card-title"><strong>{name}</strong> {e(paper.title)}</p>'
-        f'<p class="kt-card-facts">{e(" · ".join(facts))} · {" · ".join(links)}</p>'
-        f"<p>{e(paper.mechanism)}</p><p><em>Careful:</em> {e(paper.limits)}</p>"
-        + (f"<p>Claims:</p><ul>{quotes}</ul>" if quotes else "<p>No claim in the abstract.</p>")
-        + "</article>"
-    )
-
-
 def _paper(key: str) -> Paper:
     records = _load().records
     if key not in records:
@@ -173,14 +141,6 @@ def _comparison(name: str) -> Any:
     return found[int(place or 0)]
 
 
-def _cards(theme: str) -> str:
-    review = _load()
-    if theme not in review.themes:
-        raise KeyError(f"there is no theme {theme!r}; themes are {', '.join(review.themes)}")
-    keys = review.papers.loc[review.papers["theme"] == theme, "key"]
-    return "".join(_card(review, key) for key in keys)
-
-
 def _maker(makers: Mapping[str, Callable[..., Any]], what: str) -> Callable[..., str]:
     def make(name: str, **options: str) -> str:
         if name not in makers:
@@ -206,7 +166,7 @@ _SHOWN: dict[str, Callable[..., str]] = {
     "lab": lambda name: pages.lab(_load(), _lab(name)),
     "effect": lambda name: wording.effect(_comparison(name)[1]),
     "outcome": lambda name: _comparison(name)[3],
-    "papers": _cards,
+    "papers": lambda theme: cards.papers(_load(), theme).html(),
     "show figure": _maker(figures.BY_NAME, "figure"),
     "show table": _maker({**tables.BY_NAME, **indexes.BY_NAME}, "table"),
 }
