@@ -145,7 +145,7 @@ def example(counts: Sequence[int] = (1, 2, 4, 8, 12)) -> pd.DataFrame:
             targets = numbers[(places + 1) % len(numbers)][None]
             held = edit(net, prompts, targets)(prompts) == targets
             rows.setdefault(arm, []).append(int(held.sum()))
-    return pd.DataFrame(rows, index=pd.Index(counts, name="edits"))
+    return pd.DataFrame(rows, index=pd.Index(counts)).rename_axis(columns="edits")
 
 
 def run(seeds: Sequence[int]) -> Scores:

@@ -96,7 +96,7 @@ def example(regime: str = "amid") -> pd.DataFrame:
     shown = {arm: _TUNED[arm] for arm in ("standard", "KAFT, none counterfactual", "KAFT")}
     counted = answered(regime, {("false", "none"): 1}, shown, target, kinds, rate=1e-3)
     labels = ["the context's answer"] * 2 + ["its own answer"] * 2
-    return pd.DataFrame({"label": labels, **counted}, index=pd.Index(kinds, name="context"))
+    return pd.DataFrame({"label": labels, **counted}, index=pd.Index(kinds)).rename_axis(columns="context")
 
 
 def answered(

@@ -150,7 +150,7 @@ def example(element: str = "lithium", symbol: str = "Ca") -> pd.DataFrame:
     ):
         turned = keys @ precision @ keys[0]
         found[name] = (turned / turned[0]).round(decimals=2).tolist()
-    return pd.DataFrame(found, index=pd.Index([known.texts[n] for n in asked.tolist()]))
+    return pd.DataFrame(found, index=[known.texts[n] for n in asked.tolist()]).rename_axis(columns="prompt")
 
 
 def run(seeds: Sequence[int]) -> Scores:

@@ -105,7 +105,7 @@ def example(regime: str = "amid") -> pd.DataFrame:
     }
     winners = ["the context", "the instruction", "the instruction", "memory"]
     counted = answered(regime, _COPYING, _TUNED, preferred, kinds, rate=3e-3)
-    return pd.DataFrame({"should win": winners, **counted}, index=pd.Index(kinds, name="case"))
+    return pd.DataFrame({"should win": winners, **counted}, index=pd.Index(kinds)).rename_axis(columns="case")
 
 
 def run(seeds: Sequence[int]) -> Scores:
