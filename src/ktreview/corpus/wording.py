@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from string import ascii_lowercase
 from typing import Any, Protocol
 
 from ktreview.corpus.outcomes import Comparison
@@ -61,17 +62,33 @@ def short_name(paper: Paper) -> str:
     >>> short_name(records["panda"]), short_name(records["mixup-kd"])
     ('PANDA', 'Choi et al. 2022')
     """
-    if paper.system:
-        return paper.system
-    surname = paper.authors[0].split()[-1]
-    others = (
-        " et al."
-        if len(paper.authors) > 2
-        else f" & {paper.authors[1].split()[-1]}"
-        if len(paper.authors) > 1
-        else ""
-    )
-    return f"{surname}{others} {paper.date[:4]}"
+    return paper.system or f"{_authors(paper, ' & ')} {paper.date[:4]}"
+
+
+def citations(records: Mapping[str, Paper]) -> dict[str, str]:
+    """Return how each paper is cited, by key; letters follow the order of the records.
+
+    Examples
+    --------
+    >>> from ktreview import load_review
+    >>> cited = citations(load_review().records)
+    >>> cited["mixup-kd"], cited["blp"], cited["vitpose-plus"]
+    ('Choi et al., 2022', 'Daza et al., 2020', 'Xu et al., 2022b')
+    """
+    plain_labels = {key: f"{_authors(paper, ' and ')}, {paper.date[:4]}" for key, paper in records.items()}
+    alike: dict[str, list[str]] = {}
+    for key, text in plain_labels.items():
+        alike.setdefault(text, []).append(key)
+    return {
+        key: text + (ascii_lowercase[alike[text].index(key)] if len(alike[text]) > 1 else "")
+        for key, text in plain_labels.items()
+    }
+
+
+def _authors(paper: Paper, between: str) -> str:
+    """Name a paper's authors in short: one, two with a word between, or the first and others."""
+    surnames = [author.split()[-1] for author in paper.authors]
+    return f"{surnames[0]} et al." if len(surnames) > 2 else between.join(surnames)
 
 
 def number(value: float) -> str:
@@ -226,6 +243,37 @@ def listing(words: Iterable[Any]) -> str:
     """
     items = [str(word) for word in words]
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+
+def in_words(count: int) -> str:
+    """Write a whole number below a thousand in words.
+
+    Examples
+    --------
+    >>> in_words(0), in_words(13), in_words(72), in_words(100), in_words(215)
+    ('zero', 'thirteen', 'seventy-two', 'one hundred', 'two hundred and fifteen')
+
+    Raises
+    ------
+    ValueError
+        If the number is negative or larger.
+    """
+    if not 0 <= count < 1000:
+        raise ValueError(f"{count} is not written in words: leave the form `words` out")
+    if count < 20:
+        return _ONES[count]
+    if count < 100:
+        tens, ones = divmod(count, 10)
+        return _TENS[tens - 2] + (f"-{_ONES[ones]}" if ones else "")
+    hundreds, rest = divmod(count, 100)
+    return f"{_ONES[hundreds]} hundred" + (f" and {in_words(rest)}" if rest else "")
 
 
 def share(count: int, total: int) -> str:

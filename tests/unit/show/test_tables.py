@@ -10,7 +10,6 @@ import pytest
 from bs4 import BeautifulSoup
 
 from ktreview.analysis import agreement as annotation
-from ktreview.analysis import query
 from ktreview.corpus.numbers import role_by_rule, tokens
 from ktreview.show.tables import corpus as tables
 
@@ -55,38 +54,6 @@ def test_the_flow_narrows_from_papers_to_comparable_gains(review):
     assert counts["gains over a named baseline"] <= counts["gains over something"]
     shown = re.findall(r"<strong>(\d+)</strong>", tables.flow(review).html())
     assert [int(count) for count in shown] == list(counts.values())
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("papers", 72),
-        ("papers.theme", 8),
-        ("papers theme=continual-learning kind!=method", 4),
-        ("claims.paper kind=gain theme=knowledge-editing", 1),
-        ("claims kind=gain theme=kg-and-llm baseline_named=yes", 0),
-        ("claims kind=gain metric=", 5),
-        ("numbers paper=panda role=enumeration", 3),
-    ],
-)
-def test_counting(review, text, count):
-    assert query.count(review, text) == count
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "the count is empty"),
-        ("paper", "there is no frame 'paper' to count; the frames are papers, claims"),
-        ("papers colour=red", "'colour=red' is no condition on papers; its columns are key, n"),
-        ("papers kind", "'kind' is no condition on papers"),
-        ("papers theme=magic", "'magic' is not a value of papers.theme"),
-        ("papers.colour", "'colour' is no column of papers"),
-    ],
-)
-def test_a_count_that_means_nothing_is_refused(review, text, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        query.count(review, text)
 
 
 def test_agreement_is_cohens_kappa_worked_by_hand(monkeypatch):
