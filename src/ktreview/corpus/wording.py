@@ -276,6 +276,11 @@ def in_words(count: int) -> str:
     return f"{_ONES[hundreds]} hundred" + (f" and {in_words(rest)}" if rest else "")
 
 
+def number_words() -> tuple[str, ...]:
+    """Return the words that `in_words` writes numbers with."""
+    return (*_ONES, *_TENS, "hundred")
+
+
 def share(count: int, total: int) -> str:
     """Say how many of how many.
 

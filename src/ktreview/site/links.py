@@ -533,13 +533,9 @@ def escape(text: str) -> str:
     >>> print(escape("p < 0.05 for A*_b"))
     p \< 0.05 for A\*\_b
     """
-    escaped = re.sub(r"([\\`*_<>&$|~{}#])", r"\\\1", text)
-    depth = 0
-    for mark in re.findall(r"[\[\]]", text):
-        depth += 1 if mark == "[" else -1
-        if depth < 0:
-            break
-    return re.sub(r"([\[\]])", r"\\\1", escaped) if depth else escaped
+    escaped = re.sub(r"([\\`*_<&$|~{}])", r"\\\1", text)
+    without_pairs = re.sub(r"\[(?![@^])[^\[\]]*\](?![\[(:])", "", text)
+    return re.sub(r"([\[\]])", r"\\\1", escaped) if re.search(r"[\[\]]", without_pairs) else escaped
 
 
 @dataclass(frozen=True)
@@ -624,7 +620,7 @@ def blocks(markdown: str) -> Iterator[Block]:
         cursor = max(cursor, starts[first])
         offsets = _offsets(token.content, markdown, cursor, starts[last])
         children = token.children or []
-        openings = [n for n, child in enumerate(children) if _is_checked(child)]
+        openings = [n for n, child in enumerate(children) if is_checked(child)]
         if offsets is None:
             if openings:
                 raise ValueError(
@@ -643,7 +639,7 @@ def blocks(markdown: str) -> Iterator[Block]:
         yield Block("inline", token.content, "", first + 1, tuple(children), links)
 
 
-def _is_checked(token: Token) -> bool:
+def is_checked(token: Token) -> bool:
     """Tell whether a token opens a checked link that is written as one."""
     kind = str(token.attrs.get("href", "")).partition(":")[0]
     return token.type == "link_open" and "label" in token.meta and kind in KINDS
