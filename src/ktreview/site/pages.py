@@ -125,10 +125,10 @@ class Page:
 def source(key: str) -> str:
     """Return the text of a page's file, which depends on the key alone."""
     parts = "".join(
-        f"{f'## {heading}' if heading else ''}\n\n```{{part}} {name} {key}\n```\n\n"
+        f"{f'## {heading}' if heading else ''}\n\n```{{ktreview:part}} {name} {key}\n```\n\n"
         for name, heading in PARTS.items()
     )
-    return f"# {{title}}`{key}`\n\n{parts}"
+    return f"# {{ktreview:title}}`{key}`\n\n{parts}"
 
 
 def part(review: Review, name: str, key: str, drawn: Mapping[str, str] | None = None) -> str:
