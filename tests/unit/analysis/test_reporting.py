@@ -189,7 +189,7 @@ def test_a_share_of_too_few_claims_gets_no_light_and_every_cell_shows_its_counts
     few = figure.data[figure.data["asked"] < 3]
     assert len(few)
     assert set(few["says"]) == {"too few to say"}
-    for svg in (figure.wide, figure.narrow):
+    for svg in (figure.svg,):
         shown = " ".join(element.text or "" for element in ET.fromstring(svg).iter(f"{SVG}text"))
         shown += " ".join(element.text or "" for element in ET.fromstring(svg).iter(f"{SVG}tspan"))
         for row in figure.data.itertuples():
@@ -204,7 +204,7 @@ def test_bars_show_every_count(review, by):
     assert (figure.data["stated"] <= figure.data["asked"]).all()
     for row in figure.data.itertuples():
         assert f"{row.group} {row.stated} of {row.asked}" in figure.alt
-        assert f">{row.stated}/{row.asked}<" in figure.wide
+        assert f">{row.stated}/{row.asked}<" in figure.svg
     metric = figure.data[figure.data["item"] == "metric"]
     quantitative = (review.claims["type"] == "quantitative").sum()
     comparisons = review.claims["claim_type"].isin(reporting.COMPARISONS).sum()
@@ -238,7 +238,7 @@ MAKERS = [
 def test_drawing_twice_gives_the_same_bytes_in_colours_that_adapt(make, review):
     figure = make(review)
     assert figure.html() == make(load_review()).html()
-    for svg in (figure.wide, figure.narrow):
+    for svg in (figure.svg,):
         assert ET.fromstring(svg).get("aria-label") == figure.alt
         assert not re.findall(r"#[0-9a-f]{6}", re.sub(r"var\([^)]*\)", "", svg))
 
@@ -277,7 +277,7 @@ def test_bands_go_where_the_verdicts_say_and_lead_to_the_words(review):
             word, strength = makes.split(", ")
             assert verdicts["basis"][claim] == {"points": "absolute", "relative": "relative"}[word]
             assert verdicts["strength"][claim] == strength
-    for svg in (figure.wide, figure.narrow):
+    for svg in (figure.svg,):
         links = ET.fromstring(svg).findall(f".//{SVG}a")
         assert sorted(link.get("data-claim") for link in links) == sorted(percent["id"])
         assert all(link.get("data-claim").startswith(link.get("data-paper")) for link in links)

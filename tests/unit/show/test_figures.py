@@ -62,7 +62,7 @@ def test_claims_of_different_bases_never_share_an_axis(figure, expected):
 
 
 def test_every_mark_leads_to_its_paper_and_tells_the_words(review, figure, expected):
-    for svg in (figure.wide, figure.narrow):
+    for svg in (figure.svg,):
         found = links(svg)
         # A mark and a name for each claim.
         assert len(found) == 2 * len(expected)
@@ -78,7 +78,7 @@ def test_every_mark_leads_to_its_paper_and_tells_the_words(review, figure, expec
 
 
 def test_text_is_text_and_says_value_and_bound(figure, expected):
-    for svg in (figure.wide, figure.narrow):
+    for svg in (figure.svg,):
         shown = texts(svg)
         for value in figure.data["value"]:
             assert value in shown
@@ -118,7 +118,7 @@ def test_what_the_tables_make_of_a_gain_stands_below_it(review):
     assert said["kg-traces-2"] == "confirmed, relative (shown): +1.4 points"
     assert said["blp-6"] == "unresolved"
     assert said["neurocomparatives-4"] == ""
-    for svg in (figure.wide, figure.narrow):
+    for svg in (figure.svg,):
         assert "confirmed, relative (shown): +1.4 points" in texts(svg)
     assert "(tables: confirmed, relative (shown): +1.4 points)" in figure.alt
 
@@ -150,7 +150,7 @@ def test_every_figure_offers_its_data_its_numbers_in_words_and_colours_that_adap
     offered = pd.read_csv(io.BytesIO(base64.b64decode(encoded[1])), keep_default_na=False)
     assert len(offered) == len(figure.data)
     assert list(offered.columns) == list(figure.data.columns)
-    for svg in (figure.wide, figure.narrow):
+    for svg in (figure.svg,):
         root = ET.fromstring(svg)
         assert root.get("aria-label") == figure.alt
         loose = set(re.findall(r"#[0-9a-f]{6}", re.sub(r"var\([^)]*\)", "", svg)))
@@ -158,7 +158,7 @@ def test_every_figure_offers_its_data_its_numbers_in_words_and_colours_that_adap
         assert "DejaVu" not in svg
         ids = [element.get("id") for element in root.iter() if element.get("id")]
         assert len(ids) == len(set(ids))
-    both = set(re.findall(r'\bid="([^"]+)"', figure.wide)) & set(re.findall(r'\bid="([^"]+)"', figure.narrow))
+    both = set(re.findall(r'\bid="([^"]+)"', figure.svg)) & set(re.findall(r'\bid="([^"]+)"', figure.narrow))
     assert not both
     numbers = {str(value) for value in figure.data.select_dtypes("number").to_numpy().ravel() if value}
     assert all(re.search(rf"\b{number}\b", figure.alt) for number in numbers)
@@ -188,6 +188,6 @@ def test_hostile_words_stay_words(review):
     page = figure.html()
     assert "<script>" not in page
     assert "alert(1)" in page
-    told = [link.get("aria-label", "") for link in links(figure.wide)]
+    told = [link.get("aria-label", "") for link in links(figure.svg)]
     assert any(HOSTILE in label for label in told)
     assert list(figure.data["metric"])[-1] == HOSTILE

@@ -45,7 +45,7 @@ def test_every_seed_of_every_arm_is_drawn(review, name):
     shown = runs[[place in places for place in zip(runs["regime"], runs["metric"], strict=True)]]
     # Beside the seeds there are two marks a comparison, and the ticks of the axes, which are hidden.
     drawn = len(shown) + 2 * len(declared.comparisons())
-    for svg in (figure.wide, figure.narrow):
+    for svg in (figure.svg,):
         assert marks(svg) >= drawn
     kept = figure.data.melt(["regime", "metric", "arm"], var_name="seed").dropna()
     kept["seed"] = kept["seed"].str.removeprefix("seed ").astype(int)
@@ -64,7 +64,7 @@ def test_the_title_says_verdict_effect_and_replication_and_the_text_the_means(re
     assert wording.effect(second) in figure.title
     assert f"{compared.baseline} {first.baseline_mean:.4g}" in figure.alt
     for _, _, _, found in review.compared(name):
-        assert found in texts(figure.wide)
+        assert found in texts(figure.svg)
 
 
 def test_an_unknown_lab_is_refused(review):
