@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from ktreview.analysis.dictionary import read_dictionary
-from ktreview.corpus.review import COLUMNS, Review
+from ktreview.corpus.frames import COLUMNS, columns
+from ktreview.corpus.review import Review
 
 #: A column that names a row of another frame, and the column by which that row is known.
 _JOINS = {"paper": ("papers", "key"), "claim": ("claims", "id"), "lab": ("labs", "lab")}
@@ -107,10 +107,7 @@ def counted(review: Review, name: str, conditions: Iterable[Condition]) -> int:
 def _frame(review: Review, name: str) -> pd.DataFrame:
     if name not in COLUMNS:
         raise ValueError(f"there is no frame {name!r} to count; the frames are {', '.join(COLUMNS)}")
-    frame = review.frame(name)
-    if name == "claims" and "baseline_named" not in frame:
-        frame = frame.assign(baseline_named=[review.baseline_named[claim] for claim in frame["id"]])
-    return frame
+    return review.frame(name)
 
 
 def _column(review: Review, name: str, rows: pd.DataFrame, column: str) -> pd.Series[Any]:
@@ -132,8 +129,10 @@ def _meets(review: Review, name: str, rows: pd.DataFrame, condition: Condition) 
     if condition.operator in "<>":
         return _ordered(values, condition)
     whole = _column(review, name, _frame(review, name), column)
-    value = _YES_NO.get(value, value) if pd.api.types.is_bool_dtype(whole) else value
-    if value and value not in set(_words(whole)) | _vocabulary(name, column):
+    known = set(_words(whole)) | _vocabulary(name, column)
+    if pd.api.types.is_bool_dtype(whole):
+        value, known = _YES_NO.get(value, value), {*_YES_NO.values()}
+    if value and value not in known:
         raise ValueError(f"{value!r} is not a value of {name}.{column}")
     same = _words(values) == value
     return same if condition.operator == "=" else ~same
@@ -166,5 +165,4 @@ def _vocabulary(frame: str, column: str) -> set[str]:
     if "." in column:
         by, _, column = column.partition(".")
         frame = _JOINS[by][0]
-    facts = read_dictionary().frames[frame].columns.get(column)
-    return {str(value) for value in facts.vocabulary or ()} if facts else set()
+    return set(columns(frame)[column].vocabulary)

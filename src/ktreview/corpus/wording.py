@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from string import ascii_lowercase
 from typing import Any, Protocol
 
+from ktreview.corpus.frames import ClaimRow
 from ktreview.corpus.outcomes import Comparison
 from ktreview.corpus.records import Paper, Result, Verdict
 
@@ -21,24 +22,28 @@ OUTCOMES = {
 _SIZES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 
-class ClaimRow(Protocol):
-    """A row of `Review.claims`, as `ktreview.corpus.review.rows` gives it."""
+class Quantity(Protocol):
+    """A number as a claim's row has it, with what the wording makes of it."""
 
-    id: str
-    paper: str
-    quote: str
-    kind: str
-    value: float
-    value_high: float
-    unit: str
-    basis: str
-    bound: str
-    metric: str
-    benchmark: str
-    baseline: str
-    type: str
-    claim_type: str
-    hedged: bool
+    @property
+    def value(self) -> float:
+        """The number, or the lower end of a range."""
+
+    @property
+    def value_high(self) -> float:
+        """The upper end of a range, else NaN."""
+
+    @property
+    def unit(self) -> str:
+        """As a slug."""
+
+    @property
+    def bound(self) -> str:
+        """More than, less than, up to, about; or exact."""
+
+    @property
+    def basis(self) -> str:
+        """Whether of a gain it is a difference or a part of the baseline."""
 
 
 def plain(text: str) -> str:
@@ -105,7 +110,7 @@ def number(value: float) -> str:
     return f"{value:,.10g}"
 
 
-def value(claim: ClaimRow) -> str:
+def value(claim: Quantity) -> str:
     """Write a claim's value with bound and unit, as "up to 24.1%" or "≥ 8%"."""
     figures = number(claim.value)
     if not math.isnan(claim.value_high) and claim.value_high != claim.value:
@@ -116,7 +121,7 @@ def value(claim: ClaimRow) -> str:
     return f"{_BOUND[claim.bound]}{figures}{unit}"
 
 
-def basis(claim: ClaimRow) -> str:
+def basis(claim: Quantity) -> str:
     """Say what a gain's number is, as far as the abstract does."""
     if claim.basis == "absolute":
         return "percentage points" if claim.unit == "percent" else "absolute"
@@ -139,13 +144,13 @@ def label(claim: ClaimRow) -> str:
     return f"{claim.kind}, {value(claim)}"
 
 
-def details(claim: ClaimRow, named: bool) -> str:
+def details(claim: ClaimRow) -> str:
     """Say what a claim states of metric, benchmark and baseline, and what it leaves out."""
     parts = [
         f"Metric: {plain(claim.metric) or 'not named'}",
         f"benchmark: {plain(claim.benchmark) or 'not named'}",
         f"baseline: {plain(claim.baseline) or 'not stated'}"
-        + (" (not by name)" if claim.baseline and not named else ""),
+        + (" (not by name)" if claim.baseline and not claim.baseline_named else ""),
     ]
     return "; ".join(parts) + "."
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from ktreview.corpus import wording
+from ktreview.corpus.frames import ClaimRow
 from ktreview.corpus.review import Review, rows
 from ktreview.show import markup
 
@@ -75,7 +76,7 @@ def _paper(review: Review, key: str) -> Markup:
     )
     claims = [
         (wording.plain(row.quote), wording.label(row))
-        for row in rows(review.claims[review.claims["paper"] == key])
+        for row in rows(review.claims[review.claims["paper"] == key], ClaimRow)
     ]
     return markup.macro("cards.html", "paper")(
         key, markup.paper_anchor(review, key, wording.short_name(paper)), paper, facts, claims

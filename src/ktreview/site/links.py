@@ -682,12 +682,11 @@ def _aligned(line: str, text: str, at: int) -> list[int]:
     """Return where each character of a line stands if it begins at a place, and its end; else nothing."""
     offsets = []
     for char in line:
-        if char == "|" and text.startswith("\\|", at):
-            at += 1
-        if not text.startswith(char, at):
+        source = "\\|" if char == "|" and text.startswith("\\|", at) else char
+        if not text.startswith(source, at):
             return []
         offsets.append(at)
-        at += 1
+        at += len(source)
     return [*offsets, at]
 
 

@@ -37,9 +37,9 @@ _SCHEMES = ("http", "https", "mailto", "project", "path", "inv", "myst", "doi")
 _REPLACED = (*links.KINDS, "papers", "part", "show")
 
 _UNIVERSAL = re.compile(
-    r"(?<![\w-])(?:nearly all|almost all|nearly every|almost every|no one|no|none|nobody|nothing|nowhere|never|"
-    r"neither|only|every|everything|everyone|everybody|everywhere|all|always|(?<!at )most|mostly|few|rarely|"
-    r"first (?:to|that|which|work|method|study|paper|benchmark|survey))(?![\w-])",
+    r"(?<![\w-])(?:nearly all|almost all|nearly every|almost every|no one|no|none|nobody|nothing|nowhere|"
+    r"never|neither|only|every|everything|everyone|everybody|everywhere|all|always|(?<!at )most|mostly|few|"
+    r"rarely|first (?:to|that|which|work|method|study|paper|benchmark|survey))(?![\w-])",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|‘[^’]*’")
