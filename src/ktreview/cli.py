@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,6 @@ from ktreview.corpus.load import load_review, read_review
 from ktreview.corpus.records import Fault, UserError
 from ktreview.corpus.review import DATA, Review, rows
 from ktreview.publish import export
-from ktreview.site import chapters, prose
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,7 +150,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_prose(review: Review, book: Path, in_full: bool) -> int:
     """Print what is at fault in the book's prose, and which sentences about whole sets are unbound."""
-    checked = prose.check(review, book)
+    checked = _site("prose").check(review, book)
     if checked.faults:
         print()
         _print_faults(checked.faults)
@@ -172,7 +172,7 @@ def _check_prose(review: Review, book: Path, in_full: bool) -> int:
 def _sync(options: argparse.Namespace) -> int:
     if not options.book.is_dir():
         raise UserError(f"there is no folder {options.book}. Name the book's with --book.")
-    for path in prose.sync(load_review(options.data), options.book):
+    for path in _site("prose").sync(load_review(options.data), options.book):
         print(path)
     return 0
 
@@ -220,7 +220,16 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _site(module: str) -> ModuleType:
+    """Return a module of the book's machinery; commands on records alone do without its packages."""
+    try:
+        return import_module(f"ktreview.site.{module}")
+    except ModuleNotFoundError as error:
+        raise UserError(f"this needs {error.name}: run `make book`, or pip install ktreview[book]") from error
+
+
 def _execute(options: argparse.Namespace) -> int:
+    chapters = _site("chapters")
     review = load_review(options.data)
     paths = options.chapters or chapters.find(Path("book"))
     if not paths:
@@ -242,7 +251,7 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _pages(options: argparse.Namespace) -> int:
-    missing = chapters.missing_pages(options.site, options.contents)
+    missing = _site("chapters").missing_pages(options.site, options.contents)
     for page in missing:
         print(f"{options.site}: the page {page}.html is missing. Build the site afresh.", file=sys.stderr)
     return 1 if missing else 0

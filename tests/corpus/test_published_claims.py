@@ -27,4 +27,6 @@ def test_no_published_claim_id_changes_its_meaning(review):
 def test_every_claim_is_on_the_list_of_published_ids(review):
     published = pd.read_csv(PUBLISHED, keep_default_na=False)["id"]
     new = sorted(set(review.claims["id"]) - set(published))
-    assert not new, f"claims that are not on the list: {new}. Add their ids and quotes to {PUBLISHED.name}."
+    assert not new, (
+        f"mention it: claims that are not on the list: {new}. Add their ids and quotes to {PUBLISHED.name}."
+    )

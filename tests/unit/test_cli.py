@@ -8,22 +8,28 @@ from ktlabs.bench import runner as lab
 from ktreview.cli import main
 
 
-def test_check_reports_the_whole_review(capsys):
-    assert main(["check"]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("72 papers, ")
-    assert last.endswith(" 227 numbers, 0 unaccounted, 0 faults")
+def test_check_reports_the_whole_review(mini_data, capsys):
+    assert main(["check", "--data", str(mini_data)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == (
+        "7 papers, 26 claims, 11 results, 7 verdicts, 3 labs, 42 numbers, 0 unaccounted, 0 faults"
+    )
+    assert "date without a day  1       marsh\n" in out
+    assert "lab has not run     1       marsh\n" in out
+    assert "no arXiv id         3       marsh, moor, echo-keeper\n" in out
+    assert "lantern-3                 No table has the glow.\n" in out
+    assert "ferry-beacon              2.4 points are 4% of the baseline" in out
 
 
-def test_check_lists_every_fault_and_fails(edit, capsys):
-    edit("panda", lambda record: record["numbers"].pop())
-    folder = edit("cuber", lambda record: record.update(theme="magic"))
+def test_check_lists_every_fault_and_fails(edit_mini, capsys):
+    edit_mini("papers/lantern", lambda record: record["numbers"].pop())
+    folder = edit_mini("papers/ferry", lambda record: record.update(theme="magic"))
     assert main(["check", "--data", str(folder)]) == 1
     out = capsys.readouterr().out
-    assert "papers/cuber.yaml" in out
+    assert "papers/ferry.yaml" in out
     assert "'magic' is not a theme" in out
-    assert "the number '5' in" in out
-    assert out.splitlines()[-1].startswith("70 papers, ")
+    assert "the number 'twice' in" in out
+    assert out.splitlines()[-1].startswith("5 papers, ")
     assert out.splitlines()[-1].endswith("1 unaccounted, 2 faults")
 
 
@@ -35,12 +41,12 @@ def test_every_command_has_help_with_an_example(command, capsys):
     assert f"example:\n  ktreview {command}" in capsys.readouterr().out
 
 
-def test_nothing_is_written_from_faulty_records(edit, tmp_path, capsys):
-    folder = edit("panda", lambda record: record.update(kind="paper"))
+def test_nothing_is_written_from_faulty_records(edit_mini, tmp_path, capsys):
+    folder = edit_mini("papers/ferry", lambda record: record.update(kind="paper"))
     target = tmp_path / "out"
     assert main(["export", "--data", str(folder), str(target)]) == 1
     told = capsys.readouterr().err
-    assert "papers/panda.yaml, kind: 'paper' is not one of" in told
+    assert "papers/ferry.yaml, kind: 'paper' is not one of" in told
     assert "Traceback" not in told
     assert not target.exists()
 

@@ -47,8 +47,8 @@ def load_review(root: Path | str = DATA) -> Review:
     Examples
     --------
     >>> review = load_review()
-    >>> len(review.papers)
-    72
+    >>> len(review.papers) == len(review.records)
+    True
     """
     review, faults = read_review(root)
     if review is None or faults:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pybtex.database import Person
 
 import ktreview
 from ktreview.analysis import dictionary
@@ -150,4 +149,6 @@ def _name(author: str) -> str:
     escaped = _latex(author)
     if re.search(r",|\b(?:and|others)\b", author, re.IGNORECASE):
         return f"{{{escaped}}}"
-    return str(Person(escaped))
+    words = escaped.split()
+    begin = next((at for at, word in enumerate(words[:-1]) if word[0].islower()), len(words) - 1)
+    return ", ".join(filter(None, (" ".join(words[begin:]), " ".join(words[:begin]))))

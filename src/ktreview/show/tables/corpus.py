@@ -85,20 +85,15 @@ def papers(review: Review) -> Table:
     return Table("papers", "All papers", data, markup=("paper",))
 
 
-def agreement(review: Review) -> Table:
+def agreement(_: Review) -> Table:
     """Show how far the two annotation passes agree.
-
-    Parameters
-    ----------
-    review : Review
 
     Returns
     -------
     Table
         One row a field: items, agreed, share in percent and Cohen's kappa.
     """
-    abstracts = dict(zip(review.papers["key"], review.papers["abstract"], strict=True))
-    data = pd.concat([annotation.agreement(), annotation.qualitative_agreement(abstracts)], ignore_index=True)
+    data = annotation.agreement()
     shown = pd.DataFrame(
         {
             "field": data["field"],
