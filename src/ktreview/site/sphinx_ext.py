@@ -46,7 +46,7 @@ The papers of the review. The list is generated from the records; keys are the r
 :all:
 ```
 """
-_CLASSES = {"claim": "kt-quote"}
+_CLASSES = {"claim": "kt-quote", "lab": "kt-lab-link"}  # kt-lab is a whole card
 #: How a reference to a place in the book is written until the page is written out.
 _PLACE = "ktreview:"
 
