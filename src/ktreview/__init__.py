@@ -2,8 +2,8 @@
 
 >>> import ktreview
 >>> review = ktreview.load_review()
->>> review.papers.shape[0]
-72
+>>> list(review.papers["key"]) == list(review.records)
+True
 """
 
 from ktreview.corpus.load import load_review, read_review

@@ -70,10 +70,10 @@ def hostile_site(tmp_path_factory):
         "title": title, "kind": "method", "theme": "continual-learning", "system": HOSTILE, "arxiv": "2401.00001",
         "authors": [HOSTILE, "B C"], "date": "2024-01-01", "venue": HOSTILE, "mechanism": HOSTILE, "limits": HOSTILE,
         "claims": [
-            {"quote": quote, "type": "quantitative", "kind": "gain", "value": 3.1, "unit": "percent",
+            {"id": "bad-1", "quote": quote, "type": "quantitative", "kind": "gain", "value": 3.1, "unit": "percent",
              "basis": "unstated", "bound": "exact", "metric": "<b>accuracy</b>", "baseline": "<script>window.bad=true</script>",
              "better": "higher"},
-            {"quote": "We find <i>nothing</i> else", "type": "qualitative", "claim_type": "other", "hedged": False,
+            {"id": "bad-2", "quote": "We find <i>nothing</i> else", "type": "qualitative", "claim_type": "other", "hedged": False,
              "better": "neutral"},
         ],
         "results": [

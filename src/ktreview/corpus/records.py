@@ -49,7 +49,7 @@ Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$")]
 class Record(BaseModel):
     """Base of all records: unknown fields are refused, types are not bent, values don't change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Theme(Record):
@@ -75,12 +75,14 @@ class Number(Record):
 
 
 class _Claim(Record):
-    """What all claims have: exact words, and what they say of metric, benchmark and baseline.
+    """What all claims have: an id, exact words, and what they say of metric, benchmark and baseline.
 
+    `id` is the paper's key, a hyphen and a slug; once published it never changes its meaning.
     `metric`, `benchmark` and `baseline` hold words of the abstract, several joined by ``"; "``, and
     are empty where it states none.
     """
 
+    id: Slug
     quote: Annotated[str, Field(min_length=1)]
     metric: Words = ""
     benchmark: Words = ""
@@ -205,11 +207,12 @@ class Paper(Record):
         if len(set(self.also)) < len(self.also):
             raise ValueError("also names a theme twice: remove one")
         for field, names in {
+            "claims": [claim.id for claim in self.claims],
             "results": [result.id for result in self.results],
             "verdicts": [verdict.claim for verdict in self.verdicts],
         }.items():
-            if len(set(names)) < len(names):
-                raise ValueError(f"{field}: {_repeated(names)!r} is given twice; keep one")
+            if repeated := _repeated(names):
+                raise ValueError(f"{field}: {repeated!r} is given twice; keep one")
         if (
             self.arxiv
             and abs(_months(self.date[2:4], self.date[5:7]) - _months(self.arxiv[:2], self.arxiv[2:4])) > 1
@@ -225,9 +228,11 @@ class Compared(Record):
     """Two arms that a lab sets side by side, and on which side the claim expects the method.
 
     `better` is the direction that the claim says, which for a claim such as "covers fewer modes" is
-    ``lower``.
+    ``lower``. `name` says in a slug what is compared, and is the comparison's own in its lab; a headline
+    has none.
     """
 
+    name: Annotated[str, Field(pattern=r"^(?:[a-z0-9]+(?:-[a-z0-9]+)*)?$")] = ""
     question: Line
     regime: Slug = "main"
     metric: Line
@@ -307,13 +312,17 @@ class Lab(Record):
         known = self.regimes or {"main": ""}
         if unknown := [c.regime for c in self.comparisons() if c.regime not in known]:
             raise ValueError(f"{unknown[0]!r} is not among the regimes: describe it there")
+        if not all(further.name for further in self.also):
+            raise ValueError("a comparison of also has no name: give it a slug that says what is compared")
+        if repeated := _repeated([further.name for further in self.also]):
+            raise ValueError(f"also: the name {repeated!r} is given twice; keep one")
         if any(compared.baseline == compared.method for compared in self.comparisons()):
             raise ValueError("a comparison has one arm twice: name two")
         return self
 
 
 def _repeated(names: list[str]) -> str:
-    return next(name for name in names if names.count(name) > 1)
+    return next((name for name in names if names.count(name) > 1), "")
 
 
 def _months(year: str, month: str) -> int:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pybtex.database import Person
 
 import ktreview
 from ktreview.analysis import dictionary
@@ -31,13 +30,13 @@ _DOWNLOADS = {
 }
 
 
-def export(review: Review, folder: Path) -> list[Path]:
+def export(review: Review, folder: Path | str) -> list[Path]:
     """Write the frames as CSV and JSON, what they mean, the same as linked data, and the bibliography.
 
     Parameters
     ----------
     review : Review
-    folder : Path
+    folder : path
         Made if it does not exist; files of these names are replaced.
 
     Returns
@@ -55,6 +54,7 @@ def export(review: Review, folder: Path) -> list[Path]:
         "review.jsonld": _json(linked_data.document(review, _DOWNLOADS)),
         "references.bib": bibliography(review),
     }
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in files.items():
@@ -149,4 +149,6 @@ def _name(author: str) -> str:
     escaped = _latex(author)
     if re.search(r",|\b(?:and|others)\b", author, re.IGNORECASE):
         return f"{{{escaped}}}"
-    return str(Person(escaped))
+    words = escaped.split()
+    begin = next((at for at, word in enumerate(words[:-1]) if word[0].islower()), len(words) - 1)
+    return ", ".join(filter(None, (" ".join(words[begin:]), " ".join(words[:begin]))))

@@ -1,17 +1,12 @@
-"""Tables, counts and agreement."""
+"""Tables and counts."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 
-import pandas as pd
-import pytest
 from bs4 import BeautifulSoup
 
-from ktreview.analysis import agreement as annotation
-from ktreview.analysis import query
-from ktreview.corpus.numbers import role_by_rule, tokens
 from ktreview.show.tables import corpus as tables
 
 
@@ -51,86 +46,7 @@ def test_code_availability_adds_up(review):
 
 def test_the_flow_narrows_from_papers_to_comparable_gains(review):
     counts = dict(tables.flow(review).data.itertuples(index=False))
-    assert counts["papers on the page dump"] == 72
+    assert counts["papers on the page dump"] == len(review.papers)
     assert counts["gains over a named baseline"] <= counts["gains over something"]
     shown = re.findall(r"<strong>(\d+)</strong>", tables.flow(review).html())
     assert [int(count) for count in shown] == list(counts.values())
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("papers", 72),
-        ("papers.theme", 8),
-        ("papers theme=continual-learning kind!=method", 4),
-        ("claims.paper kind=gain theme=knowledge-editing", 1),
-        ("claims kind=gain theme=kg-and-llm baseline_named=yes", 0),
-        ("claims kind=gain metric=", 5),
-        ("numbers paper=panda role=enumeration", 3),
-    ],
-)
-def test_counting(review, text, count):
-    assert query.count(review, text) == count
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "the count is empty"),
-        ("paper", "there is no frame 'paper' to count; the frames are papers, claims"),
-        ("papers colour=red", "'colour=red' is no condition on papers; its columns are key, n"),
-        ("papers kind", "'kind' is no condition on papers"),
-        ("papers theme=magic", "'magic' is not a value of papers.theme"),
-        ("papers.colour", "'colour' is no column of papers"),
-    ],
-)
-def test_a_count_that_means_nothing_is_refused(review, text, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        query.count(review, text)
-
-
-def test_agreement_is_cohens_kappa_worked_by_hand(monkeypatch):
-    def paper(kind, role, claims):
-        return {"kind": kind, "theme": "a", "roles": {0: role, 1: "scale"}, "claims": claims}
-
-    def claim(basis):
-        fields = dict.fromkeys(
-            ("kind", "unit", "bound", "better", "value", "quote", "metric", "benchmark"), "x"
-        )
-        return fields | {"token": 0, "basis": basis, "baseline": "", "baseline_named": False}
-
-    first = {
-        "p": paper("method", "gain", [claim("relative")]),
-        "q": paper("method", "scale", []),
-        "r": paper("survey", "gain", [claim("absolute")]),
-        "s": paper("survey", "gain", [claim("relative")]),
-    }
-    second = {
-        "p": paper("method", "gain", [claim("relative")]),
-        "q": paper("survey", "scale", []),
-        "r": paper("survey", "gain", [claim("relative")]),
-        "s": paper("survey", "scale", []),
-    }
-    monkeypatch.setattr(annotation, "_read", {"pass-1": first, "pass-2": second}.get)
-    table = annotation.agreement().set_index("field")
-    # Kinds: 3 of 4 alike; by chance (2/4)(1/4) + (2/4)(3/4) = 1/2; kappa = (3/4 - 1/2) / (1 - 1/2).
-    assert table.loc["kind of a paper", ["items", "agreed"]].tolist() == [4, 3]
-    assert table.loc["kind of a paper", "kappa"] == pytest.approx(0.5)
-    # Themes never vary, so that kappa means nothing.
-    assert pd.isna(table.loc["theme of a paper", "kappa"])
-    # Of eight numbers, three and two are claims, two in common.
-    assert table.loc["a number is a claim's value", ["items", "agreed"]].tolist() == [8, 7]
-    # Two claims in common: one basis alike.
-    assert table.loc["basis of a claim", ["items", "agreed"]].tolist() == [2, 1]
-    assert pd.isna(table.loc["metric of a claim", "kappa"])
-
-
-def test_the_two_passes_cover_every_paper_and_every_open_number(review):
-    table = annotation.agreement().set_index("field")
-    assert table.loc["theme of a paper", "items"] == 72
-    open_numbers = sum(
-        role_by_rule(abstract, token) is None
-        for abstract in review.papers["abstract"]
-        for token in tokens(abstract)
-    )
-    assert table.loc["role of a number", "items"] == open_numbers

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure as Canvas
-from matplotlib.patches import Rectangle
 
 from ktreview.corpus import wording
 from ktreview.corpus.records import Kind
 from ktreview.corpus.review import Review, rows
-from ktreview.show.figures.svg import NARROW, PALETTE, WIDE, Figure, render
+from ktreview.show.figures.rows import NAME, SMALL, Sheet, band, beside, halved, write
+from ktreview.show.figures.svg import PALETTE, Figure, render
+
+#: Points that a theme and a step take.
+_TILE, _STEP = 30, 36
 
 
 def themes_by_kind(review: Review) -> Figure:
@@ -38,45 +40,10 @@ def themes_by_kind(review: Review) -> Figure:
     methods = int(counts["method"].sum())
     leading = int((counts["method"] == counts.max(axis=1)).sum())
 
-    def draw(narrow: bool) -> Canvas:
-        canvas = Canvas(figsize=(NARROW if narrow else WIDE, 4.7 if narrow else 3.5))
-        axes = canvas.add_axes((0.42, 0.02, 0.45, 0.72) if narrow else (0.37, 0.02, 0.62, 0.84))
-        for (y, x), count in np.ndenumerate(counts.to_numpy()):
-            if count:
-                shade = 0.1 + 0.4 * count / counts.to_numpy().max()
-                axes.add_patch(
-                    Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, color=PALETTE["1"], alpha=shade, linewidth=0)
-                )
-            axes.text(
-                x,
-                y,
-                f"{count}" if count else "·",
-                ha="center",
-                va="center",
-                weight="bold" if count else "normal",
-            )
-        axes.set(xlim=(-0.5, len(kinds) - 0.5), ylim=(len(counts) - 0.5, -0.5))
-        axes.xaxis.tick_top()
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        names = [kind.replace("-or-", "\nor ").replace("-", "\n") for kind in kinds]
-        turn: dict[str, Any] = {"rotation": 60, "ha": "left"} if narrow else {}
-        axes.set_xticks(
-            range(len(kinds)),
-            [name.replace("\n", " ") if narrow else name for name in names],
-            size=8.5,
-            **turn,
-        )
-        axes.set_yticks(
-            range(len(counts)),
-            [_halved(title) if narrow else title for title in counts.index],
-            size=8.5 if narrow else 9,
-        )
-        return canvas
-
     return render(
         "themes-by-kind",
-        draw,
+        _draw_counts,
+        counts,
         title=(
             f"{methods} of {total} papers propose a method; no other kind is more frequent in {leading} of "
             f"{len(counts)} themes."
@@ -91,10 +58,25 @@ def themes_by_kind(review: Review) -> Figure:
     )
 
 
-def _halved(title: str) -> str:
-    words = title.split()
-    half = (len(words) + 1) // 2
-    return " ".join(words[:half]) + ("\n" + " ".join(words[half:]) if words[half:] else "")
+def _draw_counts(counts: pd.DataFrame) -> Canvas:
+    sheet = Sheet()
+    axes = sheet.panel(_TILE * len(counts), head=114, left=124, right=60)
+    axes.set(xlim=(0, len(counts.columns)), xticks=[])
+    for x, kind in enumerate(counts.columns):
+        name = str(kind).replace("-", " ")
+        write(axes, x + 0.5, -8, name, rotation=60, rotation_mode="anchor")
+    for y, (title, row) in enumerate(counts.iterrows()):
+        middle = _TILE * (y + 0.5)
+        beside(axes, 118, middle, halved(str(title)), ha="right")
+        for x, count in enumerate(row):
+            if count:
+                shade = 0.1 + 0.4 * count / counts.to_numpy().max()
+                band(axes, (x + 0.03, x + 0.97), (middle - _TILE / 2 + 1, middle + _TILE / 2 - 1), "1", shade)
+            write(
+                axes, x + 0.5, middle, f"{count}" if count else "·", ha="center", size=NAME,
+                weight="bold" if count else "normal",
+            )  # fmt: skip
+    return sheet.finished()
 
 
 def years(review: Review) -> Figure:
@@ -112,28 +94,10 @@ def years(review: Review) -> Figure:
     first = review.papers["date"].str[:4].astype(int)
     counts = first.value_counts().reindex(range(first.min(), first.max() + 1), fill_value=0).sort_index()
 
-    def draw(narrow: bool) -> Canvas:
-        canvas = Canvas(figsize=(NARROW if narrow else WIDE, 2.1))
-        axes = canvas.add_axes((0.02, 0.14, 0.96, 0.76))
-        sns.barplot(
-            x=counts.index.astype(str),
-            y=counts.to_numpy(),
-            ax=axes,
-            color=PALETTE["1"],
-            saturation=1,
-            errorbar=None,
-            width=0.72,
-        )
-        for x, count in enumerate(counts):
-            axes.text(x, count, f"{count}", ha="center", va="bottom", weight="bold")
-        axes.set(xlabel="", ylabel="", ylim=(0, counts.max() * 1.15), yticks=[])
-        axes.tick_params(length=0)
-        axes.spines["left"].set_visible(False)
-        return canvas
-
     return render(
         "years",
-        draw,
+        _draw_years,
+        counts,
         title=(
             f"The papers span {first.min()} to {first.max()}; {counts.max()} of {len(first)} first "
             f"appeared in {counts.idxmax()}."
@@ -144,6 +108,26 @@ def years(review: Review) -> Figure:
         + ".",
         data=counts.rename_axis("year").reset_index(name="papers"),
     )
+
+
+def _draw_years(counts: pd.Series[int]) -> Canvas:
+    sheet = Sheet()
+    axes = sheet.panel(130, head=18, foot=24)
+    sns.barplot(
+        x=counts.index.astype(str),
+        y=counts.to_numpy(),
+        ax=axes,
+        color=PALETTE["1"],
+        saturation=1,
+        errorbar=None,
+        width=0.72,
+        clip_on=False,
+    )
+    for x, count in enumerate(counts):
+        axes.text(x, count, f"{count}", ha="center", va="bottom", size=NAME, weight="bold")
+    axes.set(xlabel="", ylabel="", ylim=(0, counts.max()), yticks=[])
+    axes.tick_params(length=0, labelsize=SMALL)
+    return sheet.finished()
 
 
 def stated(review: Review) -> Figure:
@@ -162,28 +146,11 @@ def stated(review: Review) -> Figure:
     steps = steps_stated(review)
     total = steps["papers"].iloc[0]
 
-    def draw(narrow: bool) -> Canvas:
-        canvas = Canvas(figsize=(NARROW if narrow else WIDE, 0.5 * len(steps)))
-        axes = canvas.add_axes((0.0, 0.02, 0.9, 0.96) if narrow else (0.46, 0.02, 0.48, 0.96))
-        positions = np.arange(len(steps))
-        bars = positions + (0.17 if narrow else 0.0)
-        axes.barh(bars, steps["papers"], color=PALETTE["1"], height=0.3 if narrow else 0.5)
-        axes.set(ylim=(len(steps) - 0.5, -0.5), xlim=(0, total * 1.06), xticks=[], yticks=[])
-        axes.spines[["left", "bottom"]].set_visible(False)
-        for position, at, (step, count) in zip(
-            positions, bars, zip(steps["step"], steps["papers"], strict=True), strict=True
-        ):
-            axes.text(count + total * 0.015, at, f"{count}", va="center", weight="bold")
-            if narrow:
-                axes.text(0, position - 0.2, step, va="center", size=9)
-            else:
-                axes.text(-total * 0.02, at, step, va="center", ha="right")
-        return canvas
-
     gain, clear = (int(count) for count in steps["papers"].iloc[-2:])
     return render(
         "stated",
-        draw,
+        _draw_steps,
+        steps,
         title=(
             f"{gain} of {total} abstracts claim a gain with a number; those that say of every gain over "
             f"which baseline it is and whether it is points or relative: {wording.share(clear, gain)}."
@@ -196,6 +163,18 @@ def stated(review: Review) -> Figure:
     )
 
 
+def _draw_steps(steps: pd.DataFrame) -> Canvas:
+    sheet = Sheet()
+    axes = sheet.panel(_STEP * len(steps), left=0, right=40)
+    axes.set(xlim=(0, steps["papers"].iloc[0]), xticks=[])
+    for n, row in enumerate(rows(steps)):
+        y = _STEP * n + 24
+        beside(axes, 0, y - 15, row.step)
+        band(axes, (0, row.papers), (y - 6, y + 6), "1")
+        write(axes, row.papers, y, f" {row.papers}", size=NAME, weight="bold")
+    return sheet.finished()
+
+
 def steps_stated(review: Review) -> pd.DataFrame:
     """Count the papers that remain as more is asked of their abstract.
 
@@ -205,9 +184,7 @@ def steps_stated(review: Review) -> pd.DataFrame:
         Columns `step` and `papers`, each step a subset of the one before.
     """
     gains = review.claims[review.claims["kind"] == "gain"]
-    clear = gains.assign(
-        clear=[row.basis != "unstated" and review.baseline_named[row.id] for row in rows(gains)]
-    )
+    clear = gains.assign(clear=(gains["basis"] != "unstated") & gains["baseline_named"])
     numeric = review.claims["type"] == "quantitative"
     all_clear = clear.groupby("paper")["clear"].all()
     counted = [

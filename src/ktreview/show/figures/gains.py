@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
 
 from ktreview.corpus import wording
 from ktreview.corpus.outcomes import gains as result_gains
 from ktreview.corpus.review import Review, rows
 from ktreview.show import markup
-from ktreview.show.figures.svg import NARROW, PALETTE, WIDE, Figure, Link, render
+from ktreview.show.figures.rows import NAME, Sheet, arrow, beside, cut, line, mark, scale, write
+from ktreview.show.figures.svg import Figure, Link, render
 
 #: The axes, in order: kind, basis (None: any) and unit of the claims, title, mark, colour.
 _AXES = (
@@ -26,8 +27,8 @@ _AXES = (
     ("gain", "relative", "times", "Times the baseline (relative)", "s", "6"),
     ("level", None, "percent", "No gain but a level, percent", "^", "5"),
 )
-#: Inches above and below the rows of an axis.
-_HEAD, _FOOT = 0.34, 0.44
+#: Points to the right of an axis, for the value of the longest row.
+_BESIDE = 92.0
 
 
 def claimed_gains(review: Review, theme: str | None = None) -> Figure:
@@ -66,7 +67,6 @@ def claimed_gains(review: Review, theme: str | None = None) -> Figure:
         raise ValueError(f"no abstract of the theme {theme!r} claims a gain or a level in percent")
     shown = shown.assign(
         name=[wording.short_name(review.records[key]) for key in shown["paper"]],
-        baseline_named=[review.baseline_named[claim] for claim in shown["id"]],
         becomes=[_becomes(review, row) for row in rows(shown)],
     )
     panels = list(_panels(shown))
@@ -82,7 +82,8 @@ def claimed_gains(review: Review, theme: str | None = None) -> Figure:
     silent = [key for key in papers["key"] if key not in set(gains["paper"])]
     return render(
         f"claimed-gains-{theme or 'all'}",
-        lambda narrow: _draw(panels, narrow),
+        _draw,
+        panels,
         title=_title(shown[shown["kind"] == "gain"], papers),
         note=_note(review, silent, theme),
         alt=_alt(panels),
@@ -108,18 +109,17 @@ def _panels(shown: pd.DataFrame) -> Iterator[_Panel]:
         chosen = shown[fits & (shown["basis"] == basis) if basis else fits]
         if not chosen.empty:
             chosen = chosen.sort_values(["value", "id"], ascending=[False, True])
-            yield _Panel(title, marker, PALETTE[colour], list(rows(chosen)), kind == "level")
+            yield _Panel(title, marker, colour, list(rows(chosen)), kind == "level")
 
 
 def _becomes(review: Review, row: Any) -> str:
     """Say what the tables make of a gain; empty where there is no verdict."""
-    paper = review.records[row.paper]
-    verdict = next((verdict for verdict in paper.verdicts if verdict.claim == row.quote), None)
+    verdict = review.verdict_of(row.id)
     if verdict is None:
         return ""
     said = wording.verdict(verdict)
     if len(verdict.results) == 1 and verdict.basis in ("absolute", "relative"):
-        points, relative = result_gains(next(r for r in paper.results if r.id == verdict.results[0]))
+        points, relative = result_gains(review.results_of(row.id)[0])
         other = (points, " points") if verdict.basis == "relative" else (relative, "% relative")
         if other[0] is not None:
             said += f": {wording.signed(*other)}"
@@ -164,7 +164,7 @@ def _note(review: Review, silent: list[str], theme: str | None) -> str:
         "A row is a claim; pointing at its mark shows the abstract's words, which the data below give too. "
         "Axes are apart because points and relative percentages can't be compared. Filled mark: baseline "
         "named; hollow: not named. Dashed line to a wall: “up to”; arrow to the right: “at least”, to the "
-        "left: “at most”; ≈: “about”. Below a value "
+        "left: “at most”; thick from mark to mark: a range; ≈: “about”. Below a value "
         "stands what the paper's own tables make of it, where they were read."
     )
     if theme is None or not silent:
@@ -189,100 +189,53 @@ def _alt_row(row: Any) -> str:
     )
 
 
-def _draw(panels: Sequence[_Panel], narrow: bool) -> Canvas:
-    row_height = 0.66 if narrow else 0.42
-    heights = [_HEAD + row_height * len(panel.rows) + _FOOT for panel in panels]
-    total = sum(heights)
-    canvas = Canvas(figsize=(NARROW if narrow else WIDE, total))
-    left, right = (0.03, 0.8) if narrow else (0.46, 0.87)
-    top = total
-    for panel, height in zip(panels, heights, strict=True):
-        axes = canvas.add_axes(
-            (left, (top - height + _FOOT) / total, right - left, row_height * len(panel.rows) / total)
-        )
-        _draw_panel(axes, panel, narrow)
-        canvas.text(0.01, (top - _HEAD * 0.6) / total, panel.title, weight="bold", va="center", size=10)
-        top -= height
-    return canvas
+def _draw(panels: Sequence[_Panel]) -> Canvas:
+    sheet = Sheet()
+    for panel in panels:
+        tops = [0.0, *itertools.accumulate(_height(row) for row in panel.rows)]
+        axes = sheet.panel(tops[-1], head=26, foot=22, right=_BESIDE, title=panel.title)
+        longest = max(100 if panel.is_level else 0, *(_ends(row)[1] for row in panel.rows))
+        scale(axes, 0, longest * 1.04, 4, integer=True)
+        for row, top in zip(panel.rows, tops, strict=False):
+            _draw_row(axes, row, top, panel)
+    return sheet.finished()
 
 
-def _draw_panel(axes: Axes, panel: _Panel, narrow: bool) -> None:
-    longest = max(100 if panel.is_level else 0, *(row.value for row in panel.rows))
-    axes.set(xlim=(0, longest * 1.08), ylim=(len(panel.rows) - 0.42, -0.5), yticks=[])
-    axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 5, integer=True))
-    axes.tick_params(length=0, labelsize=8.5)
-    axes.grid(axis="x", linewidth=0.7)
-    axes.set_axisbelow(True)
-    for place, row in enumerate(panel.rows):
-        y = place + (0.27 if narrow else 0)
-        _draw_bound(axes, row, y, longest, panel.colour)
-        mark = axes.plot(
-            [row.value],
-            [y],
-            marker=panel.marker,
-            markersize=8,
-            markeredgewidth=1.8,
-            markeredgecolor=panel.colour,
-            markerfacecolor=panel.colour if row.baseline_named else PALETTE["surface"],
-            linestyle="none",
-            zorder=4,
-            clip_on=False,
-        )[0]
-        mark.set_url(row.id)
-        gap = longest * (0.12 if row.bound == "at-least" else 0.05)
-        axes.text(row.value + gap, y, wording.value(row), va="center", size=9, weight="bold")
-        if row.becomes:
-            axes.annotate(
-                row.becomes,
-                (row.value + gap, y),
-                xytext=(0, -10),
-                textcoords="offset points",
-                va="center",
-                size=8,
-                color=PALETTE["muted"],
-                ha="left" if row.value < 0.45 * longest else "right" if row.value > 0.7 * longest else "left",
-                annotation_clip=False,
-            )
-        _draw_label(axes, row, place, narrow)
+def _height(row: Any) -> float:
+    return 64 if row.becomes else 50
 
 
-def _draw_bound(axes: Axes, row: Any, y: float, longest: float, colour: str) -> None:
-    dashes = (0, (2, 1.5)) if row.bound == "up-to" else "-"
-    axes.plot([0, row.value], [y, y], color=colour, linewidth=1.6, linestyle=dashes, zorder=2)
-    if row.bound == "up-to":
-        axes.plot([row.value] * 2, [y - 0.2, y + 0.2], color=colour, linewidth=2.4, zorder=3)
-    if row.bound in ("at-least", "at-most"):
-        axes.annotate(
-            "",
-            (row.value + longest * (0.09 if row.bound == "at-least" else -0.09), y),
-            (row.value, y),
-            arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.6},
-            annotation_clip=False,
-        )
+def _ends(row: Any) -> tuple[float, float]:
+    """Return from where to where a claim's value reaches."""
+    return row.value, row.value if pd.isna(row.value_high) else row.value_high
 
 
-def _draw_label(axes: Axes, row: Any, place: int, narrow: bool) -> None:
+def _draw_row(axes: Axes, row: Any, top: float, panel: _Panel) -> None:
     what = " · ".join(filter(None, [wording.plain(row.metric), wording.plain(row.benchmark)]))
     over = f"over {wording.plain(row.baseline)}" if row.baseline else "baseline not stated"
-    lines = (
-        (row.name, 15, "bold", 9.5, "ink"),
-        (_cut(f"{what or 'metric not named'}, {over}", 44), 4.5, "normal", 8.2, "muted"),
-    )
-    for text, above, weight, size, colour in lines:
-        label = axes.annotate(
-            text,
-            (0, place),
-            xytext=(0, above) if narrow else (-207, above - 9.5),
-            textcoords="offset points",
-            va="center",
-            weight=weight,
-            size=size,
-            color=PALETTE[colour],
-            annotation_clip=False,
+    beside(axes, 0, top + 9, cut(row.name, 44), f"{row.id}/name", weight="bold", size=NAME)
+    beside(axes, 0, top + 22, cut(f"{what or 'metric not named'}, {over}", 58), colour="muted")
+    y, (low, high) = top + 37, _ends(row)
+    line(axes, [0, low], [y, y], panel.colour, linestyle=(0, (2, 1.5)) if row.bound == "up-to" else "-")
+    if high > low:
+        line(axes, [low, high], [y, y], panel.colour, 5)
+    if row.bound == "up-to":
+        line(axes, [high, high], [y - 8, y + 8], panel.colour, 2.4)
+    if row.bound in ("at-least", "at-most"):
+        arrow(axes, high, y, "right" if row.bound == "at-least" else "left", panel.colour)
+    for n, end in enumerate(dict.fromkeys((low, high))):
+        mark(
+            axes,
+            end,
+            y,
+            panel.marker,
+            panel.colour,
+            filled=row.baseline_named,
+            size=8,
+            url="" if n else row.id,
         )
-        if weight == "bold":
-            label.set_url(f"{row.id}/name")
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1].rstrip(" ,;·") + "…"
+    longest = axes.get_xlim()[1]
+    gap = longest * (0.1 if row.bound == "at-least" else 0.03)
+    write(axes, high + gap, y, wording.value(row), size=NAME, weight="bold")
+    if row.becomes:
+        beside(axes, 0, top + 52, row.becomes, colour="muted")

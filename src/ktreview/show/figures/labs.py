@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
 
 from ktreview.corpus import wording
 from ktreview.corpus.outcomes import REPLICATION, SEEDS, Comparison, Outcome, values
 from ktreview.corpus.records import Compared, Lab
 from ktreview.corpus.review import Review, rows
 from ktreview.show import markup
-from ktreview.show.figures.svg import NARROW, PALETTE, WIDE, Figure, Link, render
+from ktreview.show.figures.rows import SMALL, Sheet, beside, cut, grid, interval, line, mark, scale, wrapped
+from ktreview.show.figures.svg import PALETTE, Figure, Link, render
 
 #: Mark and colour of a verdict; the shape says it without colour.
 _MARKS = {"supports": ("^", "3"), "contradicts": ("v", "2"), "undecided": ("o", "6")}
-#: Inches of a panel's head and foot, of an arm and of a comparison.
-_HEAD, _FOOT, _ARM, _DIFFERENCE = 0.36, 0.36, 0.27, 0.4
+#: Points that an arm and a lab take; the ends of the overview's axis, in standard deviations.
+_ARM, _LAB, _ENDS = 32, 18, (-4, 8)
 Row = tuple[Compared, Comparison, Comparison, Outcome]
 
 
@@ -64,7 +65,8 @@ def lab(review: Review, name: str) -> Figure:
     panels = _panels(declared, runs, compared)
     return render(
         f"lab-{name}",
-        lambda narrow: _draw_lab(panels, narrow),
+        _draw_lab,
+        panels,
         title=_title(compared[0]),
         note=(
             "Dots are seeds: filled 0 to 7, which decide; hollow 200 to 207, which must agree. The tick is "
@@ -123,118 +125,71 @@ def _alt(panels: Sequence[_Panel]) -> str:
     return " ".join(parts)
 
 
-def _draw_lab(panels: Sequence[_Panel], narrow: bool) -> Canvas:
-    arm, difference = (0.42, 0.56) if narrow else (_ARM, _DIFFERENCE)
-    heights = [
-        2 * (_HEAD + _FOOT) + arm * len(panel.arms) + difference * len(panel.compared) for panel in panels
-    ]
-    total = sum(heights)
-    canvas = Canvas(figsize=(NARROW if narrow else WIDE, total))
-    left, right = (0.04, 0.97) if narrow else (0.42, 0.97)
-    top = total
-    for panel, height in zip(panels, heights, strict=True):
-        canvas.text(0.01, (top - 0.18) / total, panel.title, weight="bold", va="center", size=10)
-        tall = arm * len(panel.arms)
-        above = canvas.add_axes((left, (top - _HEAD - tall) / total, right - left, tall / total))
-        _draw_arms(above, panel.arms, panel.compared[0][0].method, narrow)
-        middle = top - _HEAD - tall - _FOOT
-        canvas.text(0.01, (middle - 0.2) / total, "Differences", color=PALETTE["muted"], va="center", size=9)
-        tall = difference * len(panel.compared)
-        below = canvas.add_axes((left, (middle - _HEAD - tall) / total, right - left, tall / total))
-        _draw_differences(below, panel, narrow)
-        top -= height
-    return canvas
+def _draw_lab(panels: Sequence[_Panel]) -> Canvas:
+    sheet = Sheet()
+    for panel in panels:
+        axes = sheet.panel(_ARM * len(panel.arms), head=24, foot=22, title=panel.title)
+        _draw_arms(axes, panel.arms, panel.compared[0][0].method)
+        _draw_differences(sheet, panel.compared)
+    return sheet.finished()
 
 
-def _bare(axes: Axes, count: int, narrow: bool) -> None:
-    axes.set(ylim=(count - 0.5, -0.5), yticks=[])
-    axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 6))
-    axes.tick_params(length=0, labelsize=8.5)
-    axes.grid(axis="x", linewidth=0.7)
-    axes.set_axisbelow(True)
-
-
-def _label(axes: Axes, place: int, text: str, narrow: bool, *, weight: str = "normal") -> None:
-    axes.annotate(
-        _cut(text, 52 if narrow else 34),
-        (0, place),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 11) if narrow else (-8, 0),
-        textcoords="offset points",
-        ha="left" if narrow else "right",
-        va="center",
-        size=8.8,
-        weight=weight,
-        annotation_clip=False,
-    )
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1].rstrip(" ,;·") + "…"
-
-
-def _draw_arms(axes: Axes, arms: Mapping[str, pd.Series[float]], method: str, narrow: bool) -> None:
-    _bare(axes, len(arms), narrow)
-    for place, (arm, found) in enumerate(arms.items()):
-        y = place + (0.2 if narrow else 0)
-        colour = PALETTE["1"] if arm == method else PALETTE["rule"]
+def _draw_arms(axes: Axes, arms: Mapping[str, pd.Series[float]], method: str, *, log: bool = False) -> None:
+    for place, (arm, measured) in enumerate(arms.items()):
+        y = _ARM * place + 21
+        bold = arm == method
+        beside(axes, 0, y - 13, cut(arm, 54), weight="bold" if bold else "normal")
         for seeds, filled in ((REPLICATION, False), (SEEDS, True)):
-            own = found[[seed for seed in seeds if seed in found.index]]
-            axes.plot(
-                own,
-                np.full(len(own), y),
-                linestyle="none",
-                marker="o",
-                markersize=5,
-                markeredgewidth=1.1,
-                markeredgecolor=colour,
-                markerfacecolor=colour if filled else "none",
-                clip_on=False,
-            )
-            if filled and len(own):
-                axes.plot([own.mean()] * 2, [y - 0.24, y + 0.24], color=PALETTE["ink"], linewidth=2)
-        _label(axes, place, arm, narrow, weight="bold" if arm == method else "normal")
+            shown = measured[[seed for seed in seeds if seed in measured.index]]
+            _draw_seeds(axes, shown, y, PALETTE["1" if bold else "rule"], filled=filled)
+            if filled and len(shown):
+                line(axes, [shown.mean()] * 2, [y - 7, y + 7], "ink", 2, zorder=5)
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        grid(axes)
+    else:
+        scale(axes, *axes.get_xlim())
 
 
-def _draw_differences(axes: Axes, panel: _Panel, narrow: bool) -> None:
-    _bare(axes, len(panel.compared), narrow)
-    axes.axvline(0, color=PALETTE["ink"], linewidth=1)
-    for place, (compared, first, second, outcome) in enumerate(panel.compared):
-        y = place + (0.2 if narrow else 0)
-        marker, colour = _MARKS[outcome]
-        for found, filled, shift in ((first, True, -0.1), (second, False, 0.14)):
-            axes.plot([found.low, found.high], [y + shift] * 2, color=PALETTE[colour], linewidth=1.8)
-            axes.plot(
-                [found.effect],
-                [y + shift],
-                marker=marker,
-                markersize=7,
-                markeredgewidth=1.5,
-                markeredgecolor=PALETTE[colour],
-                markerfacecolor=PALETTE[colour] if filled else PALETTE["surface"],
-                linestyle="none",
-                clip_on=False,
-            )
-        told = f"{compared.method} − {compared.baseline}"
-        if narrow:
-            _label(axes, place, f"{outcome}: {told}", narrow)
-            continue
-        _label(axes, place, told, narrow)
-        axes.annotate(
-            outcome,
-            (0, place),
-            xycoords=("axes fraction", "data"),
-            xytext=(-8, -11),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            size=8.2,
-            color=PALETTE["muted"],
-            annotation_clip=False,
-        )
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, -0.1 * high), max(high, -0.1 * low))
+def _draw_seeds(axes: Axes, values: pd.Series[float], y: float, colour: str, *, filled: bool) -> None:
+    if values.empty:
+        return
+    sns.stripplot(
+        x=values.to_numpy(),
+        y=np.full(len(values), y),
+        ax=axes,
+        orient="h",
+        native_scale=True,
+        jitter=False,
+        color=colour,
+        edgecolor=colour,
+        size=5.5,
+        linewidth=1.1,
+        clip_on=False,
+        zorder=3,
+    )
+    if not filled:
+        axes.collections[-1].set_facecolor("none")
+
+
+def _draw_differences(sheet: Sheet, compared: Sequence[Row]) -> None:
+    labels = [wrapped(f"{row[3]}: {row[0].method} − {row[0].baseline}", 60) for row in compared]
+    heights = [36 + 13 * label.count("\n") for label in labels]
+    axes = sheet.panel(sum(heights), head=20, foot=26)
+    beside(axes, 0, -12, "Differences", colour="muted")
+    ends = [0.0, *(end for row in compared for tested in row[1:3] for end in (tested.low, tested.high))]
+    spare = 0.05 * (max(ends) - min(ends) or 1)
+    scale(axes, min(ends) - spare, max(ends) + spare)
+    top = 0.0
+    for (_, first, second, outcome), label, height in zip(compared, labels, heights, strict=True):
+        beside(axes, 0, top + 1, label, block="top")
+        line(axes, [0, 0], [top + height - 26, top + height - 2], "ink", 1)
+        shape, colour = _MARKS[outcome]
+        for tested, filled, y in ((first, True, top + height - 19), (second, False, top + height - 9)):
+            interval(axes, tested.low, tested.high, y, colour)
+            mark(axes, tested.effect, y, shape, colour, filled=filled)
+        top += height
 
 
 def scalings(review: Review) -> Figure:
@@ -278,7 +233,8 @@ def scalings(review: Review) -> Figure:
     ratio, spread = largest / smallest, highest - lowest
     return render(
         "scalings",
-        lambda narrow: _draw_scalings(panels, narrow),
+        _draw_scalings,
+        panels,
         title=(
             f"Losses called KD, same teacher and student: gradients differ {ratio:.0f} times, "
             f"mean accuracy by {spread:.3f}."
@@ -301,21 +257,12 @@ def scalings(review: Review) -> Figure:
     )
 
 
-def _draw_scalings(panels: Mapping[str, Mapping[str, pd.Series[float]]], narrow: bool) -> Canvas:
-    arm, foot = (0.42, 0.32) if narrow else (_ARM, _FOOT)
-    heights = [_HEAD + foot + arm * len(arms) for arms in panels.values()]
-    total = sum(heights)
-    canvas = Canvas(figsize=(NARROW if narrow else WIDE, total))
-    left, top = 0.04 if narrow else 0.42, total
-    for (title, arms), height in zip(panels.items(), heights, strict=True):
-        canvas.text(0.01, (top - 0.18) / total, title, weight="bold", va="center", size=10)
-        tall = arm * len(arms)
-        axes = canvas.add_axes((left, (top - _HEAD - tall) / total, 0.97 - left, tall / total))
-        _draw_arms(axes, arms, next(iter(arms)), narrow)
-        if "logarithmic" in title:
-            axes.set_xscale("log")
-        top -= height
-    return canvas
+def _draw_scalings(panels: Mapping[str, Mapping[str, pd.Series[float]]]) -> Canvas:
+    sheet = Sheet()
+    for title, arms in panels.items():
+        axes = sheet.panel(_ARM * len(arms), head=24, foot=24, title=title)
+        _draw_arms(axes, arms, next(iter(arms)), log="logarithmic" in title)
+    return sheet.finished()
 
 
 def labs(review: Review) -> Figure:
@@ -358,7 +305,8 @@ def labs(review: Review) -> Figure:
     }
     return render(
         "labs",
-        lambda narrow: _draw_all(drawn, narrow),
+        _draw_all,
+        drawn,
         title=f"Of {len(review.labs)} labs, {told}.",
         note=(
             "A row is a lab’s headline comparison. Its effect is divided by the standard deviation of the "
@@ -395,42 +343,20 @@ def _towards(review: Review, row: Any) -> dict[str, Any]:
     }
 
 
-def _draw_all(drawn: pd.DataFrame, narrow: bool) -> Canvas:
-    tall = 0.25 * len(drawn)
-    canvas = Canvas(figsize=(NARROW if narrow else WIDE, tall + 0.5))
-    left = 0.42 if narrow else 0.3
-    axes = canvas.add_axes((left, 0.45 / (tall + 0.5), 0.96 - left, tall / (tall + 0.5)))
-    _bare(axes, len(drawn), narrow)
-    axes.axvline(0, color=PALETTE["ink"], linewidth=1)
-    axes.set_xlim(-4, 8)
-    axes.set_xlabel("against the claim  ←  sd  →  for it", size=8.5)
+def _draw_all(drawn: pd.DataFrame) -> Canvas:
+    sheet = Sheet()
+    axes = sheet.panel(_LAB * len(drawn), head=4, foot=38, left=140)
+    scale(axes, *_ENDS)
+    axes.set_xlabel("against the claim  ←  sd  →  for it", size=SMALL)
+    axes.axvline(0, color=PALETTE["ink"], linewidth=1, clip_on=False)
     for place, (_, row) in enumerate(drawn.iterrows()):
-        marker, colour = _MARKS[row["verdict"]]
-        axes.plot(
-            np.clip([row["low"], row["high"]], -4, 8), [place] * 2, color=PALETTE[colour], linewidth=1.6
+        y = _LAB * (place + 0.5)
+        shape, colour = _MARKS[row["verdict"]]
+        low, high, effect, replication = np.clip(
+            [row[column] for column in ("low", "high", "effect in sd", "replication in sd")], *_ENDS
         )
-        for column, filled in (("replication in sd", False), ("effect in sd", True)):
-            mark = axes.plot(
-                np.clip([row[column]], -4, 8),
-                [place],
-                marker=marker,
-                markersize=7,
-                markeredgewidth=1.4,
-                markeredgecolor=PALETTE[colour],
-                markerfacecolor=PALETTE[colour] if filled else PALETTE["surface"],
-                linestyle="none",
-                clip_on=False,
-            )[0]
-        mark.set_url(row["lab"])
-        axes.annotate(
-            _cut(row["name"], 18 if narrow else 26),
-            (0, place),
-            xycoords=("axes fraction", "data"),
-            xytext=(-8, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            size=8.8,
-            annotation_clip=False,
-        )
-    return canvas
+        interval(axes, low, high, y, colour)
+        mark(axes, replication, y, shape, colour, filled=False)
+        mark(axes, effect, y, shape, colour, url=row["lab"])
+        beside(axes, 132, y, cut(row["name"], 21), ha="right")
+    return sheet.finished()

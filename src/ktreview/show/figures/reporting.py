@@ -1,7 +1,4 @@
-"""The figures of the audit: what claims state, and what the papers' tables make of their gains.
-
-They are laid out in inches, from the top left, since most of what they show is text in rows.
-"""
+"""The figures of the audit: what claims state, and what the papers' tables make of their gains."""
 
 from __future__ import annotations
 
@@ -12,14 +9,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Polygon
 
 from ktreview.analysis import reporting
 from ktreview.corpus import wording
 from ktreview.corpus.outcomes import gains
 from ktreview.corpus.review import Review, rows
 from ktreview.show import markup
-from ktreview.show.figures.svg import NARROW, PALETTE, WIDE, Figure, Link, render
+from ktreview.show.figures.rows import NAME, Sheet, band, beside, halved, line, mark, write
+from ktreview.show.figures.svg import PALETTE, WIDTH, Figure, Link, render
 
 #: Items in a word, as columns and panels are headed.
 ITEMS: Mapping[str, str] = {
@@ -48,6 +46,8 @@ _OUTCOMES = (
 )
 _SAYS = {"unstated": "not stated", "absolute": "points", "relative": "relative"}
 _READINGS = {"points": ("o", "3"), "percent of the baseline": ("s", "1")}
+#: Points that a group of cells, a bar and a claim take.
+_ROW, _BAR, _CLAIM = 50, 29, 74
 #: Computed gains are drawn as multiples of the claimed number, up to here.
 _LOW, _HIGH = -0.6, 4.0
 
@@ -102,7 +102,8 @@ def reporting_quality(review: Review) -> Figure:
     said = {item: _of(total.loc[item]) for item in total.index}
     return render(
         "reporting",
-        lambda narrow: _draw_cells(data, narrow),
+        _draw_cells,
+        data,
         title=(
             f"Metric named: {said['metric']} claims with a number. Benchmark named: {said['benchmark']} "
             f"gains and levels. Baseline named: {said['baseline']} gains. Basis fixed: {said['basis']} gains "
@@ -131,85 +132,41 @@ def _alt_cells(data: pd.DataFrame) -> str:
     return "What claims state, by theme. " + " ".join(parts)
 
 
-def _sheet(height: float, narrow: bool) -> tuple[Canvas, Axes, float]:
-    """Return a canvas whose coordinates are inches from its top left, and its width."""
-    width = NARROW if narrow else WIDE
-    canvas = Canvas(figsize=(width, height))
-    axes = canvas.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(height, 0))
-    axes.axis("off")
-    return canvas, axes, width
-
-
-def _draw_cells(data: pd.DataFrame, narrow: bool) -> Canvas:
-    left, head, row_height = (0.0, 0.72, 0.66) if narrow else (1.85, 0.5, 0.38)
-    groups = data.groupby("part", sort=False)["group"].unique()
-    canvas, axes, width = _sheet(sum(head + row_height * len(g) + 0.1 for g in groups), narrow)
-    cell = (width - left - 0.02) / len(ITEMS)
-    top = 0.0
-    for part, names in groups.items():
-        items = [item for item in ITEMS.values() if item in set(data.loc[data["part"] == part, "item"])]
-        found = data[data["part"] == part].set_index(["group", "item"])
-        axes.text(0.02, top + 0.12, str(part), weight="bold", va="center", size=9.5)
+def _draw_cells(data: pd.DataFrame) -> Canvas:
+    sheet = Sheet()
+    cell = WIDTH / len(ITEMS)
+    for part, of_part in data.groupby("part", sort=False):
+        items = [item for item in ITEMS.values() if item in set(of_part["item"])]
+        names = list(of_part["group"].unique())
+        counts = of_part.set_index(["group", "item"])
+        axes = sheet.panel(_ROW * len(names), head=52, foot=10, left=0, right=0, title=str(part))
+        axes.set(xlim=(0, WIDTH), xticks=[])
         for x, item in enumerate(items):
-            axes.text(
-                left + (x + 0.5) * cell,
-                top + head - 0.06,
-                _BROKEN.get(item, item) if narrow else item,
-                ha="center",
-                va="bottom",
-                size=8,
-                color=PALETTE["muted"],
-                linespacing=1.0,
-            )
+            name = _BROKEN.get(item, item)
+            write(axes, (x + 0.5) * cell, -4, name, colour="muted", ha="center", block="bottom")
         for y, name in enumerate(names):
-            place = top + head + y * row_height
-            weight = "bold" if name == "All" else "normal"
-            if narrow:
-                axes.text(0.02, place + 0.13, name, va="center", size=8.5, weight=weight)
-            else:
-                axes.text(
-                    0.02, place + row_height / 2, _halved(name), va="center", size=8.5, weight=weight,
-                    linespacing=1.0,
-                )  # fmt: skip
+            top = _ROW * y
+            beside(axes, 0, top + 8, name, weight="bold" if name == "All" else "normal")
             for x, item in enumerate(items):
-                box = (left + x * cell, place + (0.25 if narrow else 0.0), cell, 0.38)
-                _draw_cell(axes, found.loc[(name, item)] if (name, item) in found.index else None, box)
-        top += head + row_height * len(names) + 0.1
-    return canvas
+                asked = (name, item) in counts.index
+                _draw_cell(axes, counts.loc[(name, item)] if asked else None, x * cell, top + 16, cell)
+    return sheet.finished()
 
 
-def _draw_cell(axes: Axes, row: Any, box: tuple[float, float, float, float]) -> None:
-    x, y, width, height = box
-    middle = x + width / 2
+def _draw_cell(axes: Axes, row: Any, x: float, y: float, width: float) -> None:
+    height = 32
     if row is None:
-        axes.text(middle, y + height / 2, "·", ha="center", va="center", color=PALETTE["muted"])
+        write(axes, x + width / 2, y + height / 2, "·", colour="muted", ha="center")
         return
     symbol, colour = _LIGHTS[row.says]
-    between = "\n" if width < 0.5 else " "
-    tile = ((x + 0.02, y + 0.02), width - 0.04, height - 0.04)
+    xs, ys = (x + 1.5, x + width - 1.5), (y + 1.5, y + height - 1.5)
     if symbol:
-        axes.add_patch(Rectangle(*tile, color=PALETTE[colour], alpha=0.28, linewidth=0))
+        band(axes, xs, ys, colour, 0.28)
     else:
-        axes.add_patch(Rectangle(*tile, facecolor="none", edgecolor=PALETTE["rule"], linewidth=0.8))
-    axes.text(
-        middle,
-        y + height / 2,
-        f"{symbol}{between}{row.stated}/{row.asked}".strip(),
-        ha="center",
-        va="center",
-        size=8 if width < 0.5 else 9,
-        linespacing=0.95,
-    )
-
-
-def _halved(title: str) -> str:
-    """Break a title of many words into two lines."""
-    words = title.split()
-    if len(title) < 24:
-        return title
-    half = (len(words) + 1) // 2
-    return " ".join(words[:half]) + "\n" + " ".join(words[half:])
+        line(axes, [*xs, *xs[::-1], xs[0]], [ys[0], ys[0], ys[1], ys[1], ys[0]], "rule", 0.8)
+    write(
+        axes, x + width / 2, y + height / 2, f"{symbol}\n{row.stated}/{row.asked}".strip(), ha="center",
+    )  # fmt: skip
 
 
 def reporting_bars(review: Review, by: Literal["theme", "kind", "year"] = "theme") -> Figure:
@@ -255,7 +212,8 @@ def reporting_bars(review: Review, by: Literal["theme", "kind", "year"] = "theme
     everything = "claims" if by == "kind" else "claims with a number"
     return render(
         f"reporting-by-{by}",
-        lambda narrow: _draw_bars(drawn, shown, narrow),
+        _draw_bars,
+        (drawn, shown),
         title=f"{_never_stated(drawn)} What {everything} state, by {by}.",
         note=(
             "The length of a bar is the share of claims that state the item, from none to all; its thickness "
@@ -283,38 +241,30 @@ def _never_stated(drawn: pd.DataFrame) -> str:
     )
 
 
-def _draw_bars(drawn: pd.DataFrame, groups: Sequence[str], narrow: bool) -> Canvas:
-    left, columns = (1.18, 2) if narrow else (1.72, 4)
-    head, row_height = 0.34, 0.36
+def _draw_bars(shown: tuple[pd.DataFrame, Sequence[str]]) -> Canvas:
+    drawn, groups = shown
+    sheet = Sheet()
+    left, head, columns = 118.0, 24.0, 2
     items = list(dict.fromkeys(drawn["item"]))
-    lines = -(-len(items) // columns)
-    panel = head + row_height * len(groups) + 0.16
-    canvas, axes, width = _sheet(panel * lines, narrow)
-    step = (width - left) / columns
-    length = step - 0.5
+    height = head + _BAR * len(groups)
+    length = (WIDTH - left) / columns - 42
     most = drawn["asked"].max()
-    for line in range(lines):
-        for y, name in enumerate(groups):
-            at = line * panel + head + (y + 0.5) * row_height
-            axes.text(0.02, at, _halved(name), va="center", size=7.8 if narrow else 8.5, linespacing=0.95)
     for n, item in enumerate(items):
-        x, top = left + n % columns * step, n // columns * panel
-        axes.text(x, top + head * 0.55, item, weight="bold", va="center", size=9)
-        end = top + head + row_height * len(groups)
-        axes.plot([x, x], [top + head, end], color=PALETTE["rule"], linewidth=0.8)
-        axes.plot([x + length, x + length], [top + head, end], color=PALETTE["grid"], linewidth=0.8)
+        x = left + n % columns * (length + 42)
+        if n % columns == 0:
+            axes = sheet.blank(height + 12)
+            for place, name in enumerate(groups):
+                write(axes, 0, head + (place + 0.5) * _BAR, halved(name))
+        write(axes, x, head / 2, item, weight="bold", size=NAME)
+        line(axes, [x, x], [head, height], "rule", 0.8)
+        line(axes, [x + length] * 2, [head, height], "grid", 0.8)
         for row in rows(drawn[drawn["item"] == item]):
-            at = top + head + (groups.index(row.group) + 0.5) * row_height
-            share = row.stated / row.asked
-            thickness = row_height * (0.14 + 0.66 * row.asked / most)
+            y, share = head + (groups.index(row.group) + 0.5) * _BAR, row.stated / row.asked
+            thickness = _BAR * (0.14 + 0.66 * row.asked / most)
             if share:
-                axes.add_patch(
-                    Rectangle(
-                        (x, at - thickness / 2), share * length, thickness, color=PALETTE["1"], linewidth=0
-                    )
-                )
-            axes.text(x + share * length + 0.04, at, f"{row.stated}/{row.asked}", va="center", size=8)
-    return canvas
+                band(axes, (x, x + share * length), (y - thickness / 2, y + thickness / 2), "1")
+            write(axes, x + share * length + 4, y, f"{row.stated}/{row.asked}")
+    return sheet.finished()
 
 
 def before_and_after(review: Review) -> Figure:
@@ -346,7 +296,8 @@ def before_and_after(review: Review) -> Figure:
     pairs = flows.groupby(["says", "makes"], sort=False).size().reset_index(name="n")
     return render(
         "before-and-after",
-        lambda narrow: _draw_flows(flows, narrow),
+        _draw_flows,
+        flows,
         title=(
             f"{len(makes)} of {len(flows)} gains in percent do not say of what. Tables settle "
             f"{points + relative} of them, {points} as points and {relative} as relative, "
@@ -387,62 +338,57 @@ def _flows(review: Review) -> pd.DataFrame:
     return flows.sort_values(["says", "makes"], key=lambda c: c.map(order), kind="stable", ignore_index=True)
 
 
-def _draw_flows(flows: pd.DataFrame, narrow: bool) -> Canvas:
-    thick, gap, head = 0.15, 0.17, 0.42
-    left, right = (0.95, 2.05) if narrow else (1.5, 4.35)
+def _draw_flows(flows: pd.DataFrame) -> Canvas:
+    thick, gap, head, left, right = 11.0, 14.0, 30.0, 96.0, 226.0
+    sheet = Sheet()
     sides = [
         {name: int((flows[side] == name).sum()) for name in names if (flows[side] == name).any()}
         for side, names in (("says", _SAYS.values()), ("makes", _OUTCOMES))
     ]
     tall = max(sum(side.values()) * thick + (len(side) - 1) * gap for side in sides)
-    canvas, axes, _ = _sheet(head + tall + 0.2, narrow)
-    for x, align, text in ((left, "right", "Abstract"), (right, "left", "Tables")):
-        axes.text(x, 0.15, text, weight="bold", ha=align, va="center", size=9.5)
+    axes = sheet.blank(head + tall + 12)
     tops: list[dict[str, float]] = []
-    for side, x, align in zip(sides, (left - 0.06, right + 0.06), ("right", "left"), strict=True):
-        top, places = head, {}
+    for side, x, ha, heading in zip(
+        sides, (left - 5, right + 5), ("right", "left"), ("Abstract", "Tables"), strict=True
+    ):
+        write(axes, x, 11, heading, weight="bold", size=NAME, ha=ha)
+        top, starts = head, {}
         for name, count in side.items():
-            places[name] = top
-            axes.text(
-                x,
-                top + count * thick / 2,
-                f"{_broken(name) if narrow else name}: {count}",
-                ha=align,
-                va="center",
-                size=8.5 if narrow else 9.5,
-                linespacing=1.0,
-            )
+            starts[name] = top
+            write(
+                axes, x, top + count * thick / 2, f"{_broken(name)}: {count}", ha=ha, size=NAME,
+            )  # fmt: skip
             top += count * thick + gap
-        tops.append(places)
-    starts, ends = tops
+        tops.append(starts)
     curve = np.linspace(0, 1, 25)
     bend = curve * curve * (3 - 2 * curve)
     for row in rows(flows):
-        y0, y1 = starts[row.says], ends[row.makes]
-        starts[row.says] += thick
-        ends[row.makes] += thick
+        y0, y1 = tops[0][row.says], tops[1][row.makes]
+        tops[0][row.says] += thick
+        tops[1][row.makes] += thick
         across = left + (right - left) * curve
-        upper = y0 + (y1 - y0) * bend + 0.012
-        lower = upper + thick - 0.024
+        upper = y0 + (y1 - y0) * bend + 0.8
+        lower = upper + thick - 1.6
         colour = {"points": "3", "relative": "1"}.get(row.makes.split(",")[0], "rule")
-        band = Polygon(
+        flow = Polygon(
             [*zip(across, upper, strict=True), *zip(across[::-1], lower[::-1], strict=True)],
             facecolor=PALETTE[colour],
             edgecolor="none",
             alpha=0.75 if row.makes.endswith("shown") else 0.4,
+            clip_on=False,
         )
-        band.set_url(row.claim)
-        axes.add_patch(band)
-    return canvas
+        flow.set_url(row.claim)
+        axes.add_patch(flow)
+    return sheet.finished()
 
 
 def _broken(name: str) -> str:
-    """Break a name in two at a comma or colon, else as `_halved` does."""
-    for mark in (", ", ": "):
-        if mark in name:
-            first, _, rest = name.partition(mark)
-            return f"{first}{mark.strip()}\n{rest}"
-    return _halved(name)
+    """Break a name in two at a comma or colon, else as `halved` does."""
+    for pause in (", ", ": "):
+        if pause in name:
+            first, _, rest = name.partition(pause)
+            return f"{first}{pause.strip()}\n{rest}"
+    return halved(name)
 
 
 def claimed_and_computed(review: Review) -> Figure:
@@ -482,7 +428,8 @@ def claimed_and_computed(review: Review) -> Figure:
     drawn = data.drop(columns=["key", "value"])
     return render(
         "claimed-and-computed",
-        lambda narrow: _draw_computed(data, narrow),
+        _draw_computed,
+        data,
         title=(
             f"Of {len(fitting)} percentage gains with results at hand, {count[points]} have the size of a "
             f"result in points, {count[relative]} that of a result in percent of its baseline, {count[both]} "
@@ -529,32 +476,30 @@ def has_size(claimed: float, bound: str, computed: float | None) -> bool:
 
 def _computed(review: Review) -> pd.DataFrame:
     """Return one row for each gain in percent and each result that its verdict names."""
-    claims = {(row.paper, row.quote): row for row in rows(review.claims)}
+    claims = {row.id: row for row in rows(review.claims)}
     found = []
-    for key, paper in review.records.items():
-        results = {result.id: result for result in paper.results}
-        for verdict in paper.verdicts:
-            claim = claims[key, verdict.claim]
-            if claim.kind != "gain" or claim.unit != "percent":
-                continue
-            for ident in verdict.results:
-                points, relative = gains(results[ident])
-                found.append(
-                    {
-                        "claim": claim.id,
-                        "key": key,
-                        "paper": wording.short_name(paper),
-                        "words": wording.plain(verdict.claim),
-                        "value": claim.value,
-                        "claimed": wording.value(claim),
-                        "benchmark": results[ident].benchmark,
-                        "points": points,
-                        "relative": relative,
-                        "points fits": has_size(claim.value, claim.bound, points),
-                        "percent of the baseline fits": has_size(claim.value, claim.bound, relative),
-                        "verdict": wording.verdict(verdict),
-                    }
-                )
+    for claim in (claims[claim] for claim in review.verdicts["claim"]):
+        verdict = review.verdict_of(claim.id)
+        if verdict is None or claim.kind != "gain" or claim.unit != "percent":
+            continue
+        for result in review.results_of(claim.id):
+            points, relative = gains(result)
+            found.append(
+                {
+                    "claim": claim.id,
+                    "key": claim.paper,
+                    "paper": wording.short_name(review.records[claim.paper]),
+                    "words": wording.plain(claim.quote),
+                    "value": claim.value,
+                    "claimed": wording.value(claim),
+                    "benchmark": result.benchmark,
+                    "points": points,
+                    "relative": relative,
+                    "points fits": has_size(claim.value, claim.bound, points),
+                    "percent of the baseline fits": has_size(claim.value, claim.bound, relative),
+                    "verdict": wording.verdict(verdict),
+                }
+            )
     columns = [
         "claim", "key", "paper", "words", "value", "claimed", "benchmark", "points", "relative",
         "points fits", "percent of the baseline fits", "verdict",
@@ -573,67 +518,35 @@ def _spans(found: pd.DataFrame) -> str:
     return ", ".join(parts)
 
 
-def _draw_computed(data: pd.DataFrame, narrow: bool) -> Canvas:
-    left, head, row_height = (0.12, 0.42, 0.94) if narrow else (2.45, 0.42, 0.56)
+def _draw_computed(data: pd.DataFrame) -> Canvas:
+    sheet = Sheet()
     claims = list(dict.fromkeys(data["claim"]))
-    canvas, axes, width = _sheet(head + row_height * len(claims) + 0.06, narrow)
-    scale = (width - left - 0.22) / (_HIGH - _LOW)
-
-    def at(times: float) -> float:
-        return left + (times - _LOW) * scale
-
+    axes = sheet.panel(_CLAIM * len(claims), head=46, title="Computed gain ÷ claimed number")
+    axes.set(xlim=(_LOW, _HIGH + 0.1), xticks=[])
     for times in range(5):
-        label = "claimed" if times == 1 else f"{times}×"
-        axes.text(at(times), head - 0.09, label, ha="center", va="center", size=8, color=PALETTE["muted"])
-    heading = (
-        "Computed gain ÷ claimed number" if narrow else "Computed gain, in multiples of the claimed number"
-    )
-    axes.text(0.02, 0.12, heading, weight="bold", va="center", size=9)
+        write(axes, times, -10, "claimed" if times == 1 else f"{times}×", colour="muted", ha="center")
     for n, claim in enumerate(claims):
-        found = data[data["claim"] == claim]
-        top = head + n * row_height
-        row = found.iloc[0]
-        lines = (
-            (f"{row['paper']}, {row['claimed']}", "bold", "ink"),
-            (row["verdict"], "normal", "muted"),
-            (_spans(found), "normal", "muted"),
-        )
-        for line, (text, weight, colour) in enumerate(lines):
-            drawn = axes.text(
-                0.02, top + 0.12 + 0.15 * line, text, weight=weight, va="center", size=9 if line == 0 else 8,
-                color=PALETTE[colour],
-            )  # fmt: skip
-            if line == 0:
-                drawn.set_url(claim)
-        middle = top + (0.68 if narrow else row_height / 2)
-        half = 0.17 if narrow else row_height / 2
+        of_claim = data[data["claim"] == claim]
+        row, top = of_claim.iloc[0], _CLAIM * n
+        name = f"{row['paper']}, {row['claimed']}"
+        beside(axes, 0, top + 9, name, claim, weight="bold", size=NAME)
+        beside(axes, 0, top + 23, row["verdict"], colour="muted")
+        beside(axes, 0, top + 36, _spans(of_claim), colour="muted")
+        y = top + 55
         for times in range(5):
-            colour, thick = ("ink", 1.4) if times == 1 else ("grid", 0.7)
-            axes.plot(
-                [at(times)] * 2,
-                [middle - half, middle + half],
-                color=PALETTE[colour],
-                linewidth=thick,
-                zorder=1,
-            )
-        axes.plot([at(_LOW), at(_HIGH)], [middle] * 2, color=PALETTE["grid"], linewidth=0.7, zorder=1)
-        for shift, (reading, column) in zip(
-            (-0.06, 0.06), zip(_READINGS, ("points", "relative"), strict=True), strict=True
+            line(
+                axes, [times] * 2, [y - 12, y + 12], "ink" if times == 1 else "grid",
+                1.4 if times == 1 else 0.7, zorder=1,
+            )  # fmt: skip
+        line(axes, [_LOW, _HIGH], [y, y], "grid", 0.7, zorder=1)
+        for (reading, (shape, colour)), column, shift in zip(
+            _READINGS.items(), ("points", "relative"), (-4.5, 4.5), strict=True
         ):
-            marker, colour = _READINGS[reading]
-            for computed, fits in zip(found[column], found[f"{reading} fits"], strict=True):
-                if np.isnan(computed):
-                    continue
+            for computed, fits in zip(of_claim[column], of_claim[f"{reading} fits"], strict=True):
                 times = computed / row["value"]
-                axes.plot(
-                    [at(min(times, _HIGH))],
-                    [middle + shift],
-                    marker=">" if times > _HIGH else marker,
-                    markersize=8 if fits else 5,
-                    markerfacecolor=PALETTE[colour],
-                    markeredgecolor=PALETTE["surface"],
-                    markeredgewidth=0.6,
-                    linestyle="none",
-                    zorder=4 if fits else 3,
-                )
-    return canvas
+                if not np.isnan(times):
+                    mark(
+                        axes, min(times, _HIGH), y + shift, ">" if times > _HIGH else shape, colour,
+                        size=8 if fits else 5,
+                    )  # fmt: skip
+    return sheet.finished()
