@@ -19,7 +19,7 @@ from matplotlib.transforms import Affine2D, blended_transform_factory
 from ktreview.show.figures.svg import PALETTE, WIDTH
 
 #: Sizes of text: names and values; what stands beside them.
-NAME, SMALL = 11.0, 10.0
+NAME, SMALL = 11.0, 10.5
 #: Points left free at both sides, so that marks at the end of an axis are whole.
 MARGIN = 16.0
 

@@ -148,7 +148,7 @@ class Figure:
         table = markup.table(self.data, f"Data of the figure: {self.title}")
         return (
             '<div class="kt-caption">'
-            f'<p class="kt-title">{html.escape(self.title)}</p>'
+            f'<p class="kt-finding">{html.escape(self.title)}</p>'
             f'<p class="kt-note">{self.note}</p>'
             '<details class="kt-data">'
             f"<summary>Data of this figure ({counted(len(self.data), 'row')})</summary>"
