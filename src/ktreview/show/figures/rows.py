@@ -221,7 +221,7 @@ def wrapped(text: str, length: int, lines: int = 2) -> str:
     Examples
     --------
     >>> wrapped("one, two", 8), wrapped("one two three four", 8)
-    ('one, two', 'one two\nthree…')
+    ('one, two', 'one two\nthree f…')
     """
     broken = textwrap.wrap(text, length, break_long_words=True) or [""]
     return "\n".join([*broken[: lines - 1], cut(" ".join(broken[lines - 1 :]), length)]).rstrip("\n")
