@@ -65,6 +65,8 @@ WIDTH = 360.0
 _STEPS = (1.0, 0.7, 0.33)
 #: Width in pixels at which a drawing is shown where there is room.
 SHOWN = 480
+#: Width in pixels of a bitmap, so that the tallest has less than 60 KB.
+BITMAP = 450
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Figure:
         """Return the drawing as a bitmap of few colours, the same bytes wherever matplotlib is the same."""
         drawn, written = io.BytesIO(), io.BytesIO()
         with mpl.rc_context(_STYLE):
-            self.draw().savefig(drawn, format="png", dpi=72 * SHOWN / WIDTH)
+            self.draw().savefig(drawn, format="png", dpi=72 * BITMAP / WIDTH)
         pixels = Image.open(drawn).convert("RGB").quantize(palette=_tints(), dither=Image.Dither.NONE)
         pixels.save(written, "png", optimize=True)
         return written.getvalue()
