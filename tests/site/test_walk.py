@@ -25,7 +25,7 @@ def page(browser):
 
 def test_from_a_mark_to_the_words_to_the_result_and_back(site, page):
     page.goto((site / "book" / "themes" / "kg-and-llm.html").as_uri())
-    mark = page.locator('.kt-wide svg a[data-claim="kg-traces-2"][aria-label]')
+    mark = page.locator('.kt-figure svg a[data-claim="kg-traces-2"][aria-label]')
     mark.click()
     page.wait_for_url("**/book/papers/kg-traces.html#words-kg-traces-2")
     words = page.locator("#words-kg-traces-2")
@@ -117,7 +117,7 @@ def test_hostile_records_are_inert_and_come_out_as_the_characters_they_are(hosti
     text = " ".join(page.locator("body").text_content().split())
     assert " ".join(HOSTILE.split()) in text
     if shown == "index.html":
-        page.locator(".kt-wide svg a[data-claim]").first.hover()
+        page.locator(".kt-figure svg a[data-claim]").first.hover()
         titles = page.evaluate("[...document.querySelectorAll('svg title')].map(t => t.textContent)")
         assert any("<script>window.bad=true</script>" in title for title in titles)
     assert page.evaluate("window.bad") is None
