@@ -65,7 +65,7 @@ def test_details_say_what_is_left_out(mini):
 
 
 def test_a_mark_of_a_figure_says_a_whole_claim(mini):
-    svg = html.unescape(figures.claimed_gains(mini, "lantern-making").wide)
+    svg = html.unescape(figures.claimed_gains(mini, "lantern-making").svg)
     assert (
         "FERRY: 12%, brightness, on Harbour-10; Open Sea, over a lone lamp (not named), relative to the "
         "baseline. “12% relative to a lone lamp”"
