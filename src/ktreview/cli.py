@@ -150,7 +150,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_prose(review: Review, book: Path, in_full: bool) -> int:
     """Print what is at fault in the book's prose, and which sentences about whole sets are unbound."""
-    checked = _site("prose").check(review, book)
+    checked = _book_module("prose").check(review, book)
     if checked.faults:
         print()
         _print_faults(checked.faults)
@@ -172,7 +172,7 @@ def _check_prose(review: Review, book: Path, in_full: bool) -> int:
 def _sync(options: argparse.Namespace) -> int:
     if not options.book.is_dir():
         raise UserError(f"there is no folder {options.book}. Name the book's with --book.")
-    for path in _site("prose").sync(load_review(options.data), options.book):
+    for path in _book_module("prose").sync(load_review(options.data), options.book):
         print(path)
     return 0
 
@@ -220,16 +220,16 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _site(module: str) -> ModuleType:
-    """Return a module of the book's machinery; commands on records alone do without its packages."""
+def _book_module(name: str) -> ModuleType:
+    """Return a module of the book's machinery; commands on records do without its packages."""
     try:
-        return import_module(f"ktreview.site.{module}")
+        return import_module(f"ktreview.site.{name}")
     except ModuleNotFoundError as error:
         raise UserError(f"this needs {error.name}: run `make book`, or pip install ktreview[book]") from error
 
 
 def _execute(options: argparse.Namespace) -> int:
-    chapters = _site("chapters")
+    chapters = _book_module("chapters")
     review = load_review(options.data)
     paths = options.chapters or chapters.find(Path("book"))
     if not paths:
@@ -251,7 +251,7 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _pages(options: argparse.Namespace) -> int:
-    missing = _site("chapters").missing_pages(options.site, options.contents)
+    missing = _book_module("chapters").missing_pages(options.site, options.contents)
     for page in missing:
         print(f"{options.site}: the page {page}.html is missing. Build the site afresh.", file=sys.stderr)
     return 1 if missing else 0

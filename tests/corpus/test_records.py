@@ -147,6 +147,25 @@ def test_every_name_of_the_index_stands_where_it_says(root, review):
         assert alias in load_index()[index][key].aliases
 
 
+def words(text):
+    return {re.sub(r"\W", "", word).casefold() for word in text.split()}
+
+
+def test_every_name_of_the_index_has_words_of_its_aliases():
+    for index, entries in load_index().items():
+        for entry in entries.values():
+            name, aliases = "".join(words(entry.name)), [*map(words, entry.aliases)]
+            shared = any(alias & words(entry.name) for alias in aliases)
+            assert shared or any("".join(alias) in name or name in "".join(alias) for alias in aliases), (
+                f"index.yaml, {index}, {entry.key}: nothing of {entry.name!r} stands in its aliases"
+            )
+
+
+def test_the_time_that_a_page_says_a_lab_took_is_near_its_budget(review):
+    for row in review.labs.itertuples():
+        assert 0 < row.seconds <= 4 * review.declared[row.lab].budget, row.lab  # two seed sets
+
+
 def test_every_lab_is_of_a_recorded_paper_and_measured_both_seed_sets(review):
     for name, declared in review.declared.items():
         assert declared.paper in review.records

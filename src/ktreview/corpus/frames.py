@@ -37,6 +37,16 @@ def column(meaning: str, *, unit: str = "", empty: str = "", label: str = "") ->
     return Field(description=meaning, title=label or None, json_schema_extra={"unit": unit, "empty": empty})
 
 
+# What several columns say.
+_NUMBERLESS = "a claim without a number"
+_UNSAID = "the abstract does not say"
+_OF_METRIC = "the unit of the metric"
+_OF_ROW = "the unit of the row"
+_PAPER = "The key of the paper."
+_THEME = "The key of the paper's primary theme."
+_TESTED = "The key of the paper whose mechanism is tested."
+
+
 class PaperRow(Row):
     """One row a paper, in the order of the page dump."""
 
@@ -71,60 +81,53 @@ class ClaimRow(Row):
     id: str = column(
         "The claim's name, which never changes its meaning: the paper's key, a hyphen and a slug."
     )
-    paper: str = column("The key of the paper.")
-    theme: str = column("The key of the paper's primary theme.")
+    paper: str = column(_PAPER)
+    theme: str = column(_THEME)
     type: Literal["quantitative", "qualitative"] = column("Whether the claim states a number.")
     kind: ClaimKind | Nothing = column(
         "Of a claim with a number: an improvement over something, a measured level, or a size "
         "that is itself a result.",
-        empty="a claim without a number",
+        empty=_NUMBERLESS,
     )
     quote: str = column("The exact words of the abstract; they occur once in it and overlap no other quote.")
     start: int = column(
         "Where the quote begins in the abstract, in Unicode code points counted from 0.", unit="characters"
     )
     end: int = column("Where the quote ends: the place after its last character.", unit="characters")
-    value: float = column(
-        "The number claimed, written out in full.",
-        unit="the unit of the row",
-        empty="a claim without a number",
-    )
+    value: float = column("The number claimed, written out in full.", unit=_OF_ROW, empty=_NUMBERLESS)
     value_high: float = column(
         "The upper end of a range; of an up-to claim the value again.",
-        unit="the unit of the row",
+        unit=_OF_ROW,
         empty="no range and no up-to claim",
     )
     unit: str = column(
         "percent wherever the abstract prints a percent sign; else score, points, times, count or"
         " the field's own unit.",
-        empty="a claim without a number",
+        empty=_NUMBERLESS,
     )
     basis: Basis | Nothing = column(
         "Whether the number is a difference or level (absolute) or a part of the baseline "
         "(relative), as far as the abstract's wording fixes it.",
         label="Basis, as stated",
-        empty="a claim without a number",
+        empty=_NUMBERLESS,
     )
     resolved_basis: Basis | Literal["unresolved", ""] = column(
         "The basis after the verdict, if there is one: what results beyond the abstract settle, "
         "else as basis; unresolved where a verdict could not tell.",
-        empty="a claim without a number",
+        empty=_NUMBERLESS,
     )
     bound: Bound | Nothing = column(
-        "What the wording makes of the number: more than, less than, up to, about.",
-        empty="a claim without a number",
+        "What the wording makes of the number: more than, less than, up to, about.", empty=_NUMBERLESS
     )
     metric: str = column(
-        'What was measured, in the abstract\'s own words; several joined by "; ".',
-        empty="the abstract does not say",
+        'What was measured, in the abstract\'s own words; several joined by "; ".', empty=_UNSAID
     )
     benchmark: str = column(
-        'On what it was measured, in the abstract\'s own words; several joined by "; ".',
-        empty="the abstract does not say",
+        'On what it was measured, in the abstract\'s own words; several joined by "; ".', empty=_UNSAID
     )
     baseline: str = column(
         'What it is compared with, in the abstract\'s own words, named or not; several joined by "; ".',
-        empty="the abstract does not say",
+        empty=_UNSAID,
     )
     better: Better = column("Which direction is an improvement; neutral where neither is.")
     claim_type: ClaimType | Nothing = column(
@@ -149,7 +152,7 @@ class ClaimRow(Row):
 class NumberRow(Row):
     """One row a number in an abstract, in digits or in words; every one is accounted for exactly once."""
 
-    paper: str = column("The key of the paper.")
+    paper: str = column(_PAPER)
     text: str = column("The number as the abstract writes it, with its multiplier.")
     start: int = column(
         "Where it begins in the abstract, in Unicode code points counted from 0.", unit="characters"
@@ -162,8 +165,8 @@ class NumberRow(Row):
 class ResultRow(Row):
     """One row a result read beyond the abstract, in a paper's full text or its official repository."""
 
-    paper: str = column("The key of the paper.")
-    theme: str = column("The key of the paper's primary theme.")
+    paper: str = column(_PAPER)
+    theme: str = column(_THEME)
     benchmark: str = column("On what it was measured.")
     setting: str = column(
         "Model, data and other conditions that tell this result from its neighbours.",
@@ -173,16 +176,12 @@ class ResultRow(Row):
     better: Better = column("Which direction is an improvement; neutral where neither is.")
     baseline: str = column("What the method is compared with.", empty="the result has no baseline")
     baseline_value: float = column(
-        "The baseline's value.",
-        unit="the unit of the row",
-        empty="the source gives none or the result has no baseline",
+        "The baseline's value.", unit=_OF_ROW, empty="the source gives none or the result has no baseline"
     )
     method: str = column(
         "The method or system whose value this is; of a comparison inside a study, its other side."
     )
-    method_value: float = column(
-        "The method's value.", unit="the unit of the row", empty="the source gives none"
-    )
+    method_value: float = column("The method's value.", unit=_OF_ROW, empty="the source gives none")
     unit: str = column(
         "What the two values are in, such as percent, points, ratio, rating or rank; the last two"
         " have no zero."
@@ -207,7 +206,7 @@ class ResultRow(Row):
 class VerdictRow(Row):
     """One row a claim that was held against results from beyond its abstract."""
 
-    paper: str = column("The key of the paper.")
+    paper: str = column(_PAPER)
     claim: str = column("The id of the claim.")
     finding: Finding = column("What the results make of the claim; unresolved where they do not settle it.")
     basis: SettledBasis | Nothing = column(
@@ -226,8 +225,8 @@ class LabRow(Row):
     """One row a lab, a small experiment of ours that pits a paper's mechanism against its baseline."""
 
     lab: str = column("The lab's name.")
-    paper: str = column("The key of the paper whose mechanism is tested.")
-    theme: str = column("The key of the paper's primary theme.")
+    paper: str = column(_TESTED)
+    theme: str = column(_THEME)
     question: str = column("What the lab asks, in one sentence.")
     claim: str = column(
         "The id of the claim whose direction is tested.", empty="the abstract makes no such claim"
@@ -240,15 +239,11 @@ class LabRow(Row):
         "The arm that keeps the cost but not the ingredient under test.", empty="none makes sense"
     )
     n: int = column("How many paired runs the comparison rests on.", unit="seeds")
-    baseline_mean: float = column(
-        "The baseline's mean over the deciding seeds.", unit="the unit of the metric"
-    )
-    method_mean: float = column("The method's mean over the deciding seeds.", unit="the unit of the metric")
-    effect: float = column(
-        "The mean paired difference between method and baseline.", unit="the unit of the metric"
-    )
-    low: float = column("Lower end of the effect's 95 % bootstrap interval.", unit="the unit of the metric")
-    high: float = column("Upper end of the effect's 95 % bootstrap interval.", unit="the unit of the metric")
+    baseline_mean: float = column("The baseline's mean over the deciding seeds.", unit=_OF_METRIC)
+    method_mean: float = column("The method's mean over the deciding seeds.", unit=_OF_METRIC)
+    effect: float = column("The mean paired difference between method and baseline.", unit=_OF_METRIC)
+    low: float = column("Lower end of the effect's 95 % bootstrap interval.", unit=_OF_METRIC)
+    high: float = column("Upper end of the effect's 95 % bootstrap interval.", unit=_OF_METRIC)
     p: float = column("The p-value of the exact sign-flip test.")
     dz: float = column(
         "The standardised effect.",
@@ -256,9 +251,9 @@ class LabRow(Row):
         empty="the differences do not vary",
     )
     wins: int = column("On how many seeds the method lies on the side that the claim says.", unit="seeds")
-    rep_effect: float = column("The effect on the replication seeds.", unit="the unit of the metric")
-    rep_low: float = column("Lower end of its 95 % bootstrap interval.", unit="the unit of the metric")
-    rep_high: float = column("Upper end of its 95 % bootstrap interval.", unit="the unit of the metric")
+    rep_effect: float = column("The effect on the replication seeds.", unit=_OF_METRIC)
+    rep_low: float = column("Lower end of its 95 % bootstrap interval.", unit=_OF_METRIC)
+    rep_high: float = column("Upper end of its 95 % bootstrap interval.", unit=_OF_METRIC)
     verdict: Outcome = column(
         "Whether the claimed direction shows: interval, test and replication on one side, on the "
         "other, or neither."
@@ -274,12 +269,12 @@ class LabRunRow(Row):
     """One row a single measurement of a lab."""
 
     lab: str = column("The lab's name.")
-    paper: str = column("The key of the paper whose mechanism is tested.")
+    paper: str = column(_TESTED)
     regime: str = column("Which condition of the lab the run belongs to; `main` where there is only one.")
     arm: str = column("Which arm was run: the baseline, the method, the control or another.")
     seed: int = column("The random seed; runs of one seed are paired.")
     metric: str = column("What was measured.")
-    value: float = column("The value measured, to eight digits.", unit="the unit of the metric")
+    value: float = column("The value measured, to eight digits.", unit=_OF_METRIC)
 
 
 #: The class of each frame's rows. Its docstring says what a row is.

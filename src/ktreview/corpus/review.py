@@ -176,7 +176,7 @@ class Review:
             for key, own in self._paper_digests.items()
             if theme is None or theme in (self.records[key].theme, *self.records[key].also)
         }
-        return digest([chosen, [t.model_dump() for t in self.themes.values()]])
+        return digest([list(chosen.items()), [t.model_dump() for t in self.themes.values()]])
 
 
 def digest(content: Any) -> str:

@@ -19,6 +19,18 @@ mark where the words are not the whole of what the records say:
 ``holds:every/claims/theme=x/kind=gain``    the same, where the rows of a set are to meet conditions
 ==========================================  =========================================================
 
+Forms, several of them joined by commas, say what of it the words are; without one they are all of it:
+
+- of an amount (``points``, ``relative``, ``effect``): ``more``, ``fewer``, ``higher`` ("19 points more", "19
+  points fewer", "19 points lower"), ``signed`` ("−19 points"), ``up`` and ``down`` ("19 points" in a sentence
+  that says the direction itself, and a fault where it turned);
+- of an effect: ``points`` (of a share), ``percent`` (of the baseline), ``plain`` (in the metric's unit),
+  ``times`` ("2.5 times"), ``fraction`` ("a tenth less"), ``method``, ``baseline``, ``p``, ``wins``;
+- of a value: ``plain`` (without its bound), ``number`` (without unit too);
+- of a result: ``method``, ``baseline``;
+- of numbers: a digit for so many decimals, or ``words`` ("thirteen"; a count of zero is "none");
+- of a verdict or an outcome: ``plain`` ("holds as points", "supports the claim").
+
 Nothing here knows Sphinx or notebooks.
 """
 
@@ -43,7 +55,7 @@ from ktreview.analysis.query import Condition, counted, select
 from ktreview.corpus import wording
 from ktreview.corpus.outcomes import Comparison, gains
 from ktreview.corpus.records import Paper, Result, Verdict
-from ktreview.corpus.review import Contrast, Review
+from ktreview.corpus.review import Contrast, Review, per_review, rows
 
 #: The kinds of checked links, which are the schemes of their targets.
 KINDS = (
@@ -286,15 +298,20 @@ def _paper(review: Review, key: str) -> Paper:
 
 
 def _claim(review: Review, claim: str) -> Any:
-    row = next((row for row in review.claims[review.claims["id"] == claim].itertuples(index=False)), None)
-    if row is None:
+    by_id = _claims(review)
+    if claim not in by_id:
         raise ValueError(f"there is no claim {claim!r} in the records; ids stand in papers/*.yaml")
-    return row
+    return by_id[claim]
+
+
+@per_review
+def _claims(review: Review) -> dict[str, Any]:
+    return {row.id: row for row in rows(review.claims)}
 
 
 def _verdict(review: Review, claim: str) -> Verdict:
     row = _claim(review, claim)
-    verdict = next((v for v in review.records[row.paper].verdicts if v.claim == row.quote), None)
+    verdict = review.verdict_of(row.id)
     if verdict is None:
         raise ValueError(f"the claim {claim!r} has no verdict")
     return verdict
@@ -453,7 +470,8 @@ def _said_verdict(review: Review, link: Link) -> str:
     verdict = _verdict(review, link.what)
     if not link.form:
         return wording.verdict(verdict)
-    return _FINDINGS[verdict.finding] + _BASES.get(verdict.basis or "", "")
+    basis = _BASES.get(verdict.basis or "", "") if verdict.finding == "confirmed" else ""
+    return _FINDINGS[verdict.finding] + basis
 
 
 def _said_outcome(review: Review, link: Link) -> str:
@@ -494,7 +512,13 @@ def _said_of_set(review: Review, link: Link) -> str:
 
 def _said_citation(review: Review, link: Link) -> str:
     _paper(review, link.what)
-    return wording.citations(review.records)[link.what]
+    return citations(review)[link.what]
+
+
+@per_review
+def citations(review: Review) -> dict[str, str]:
+    """Return how each paper is cited, by key."""
+    return wording.citations(review.records)
 
 
 def _said_lab(review: Review, link: Link) -> str:

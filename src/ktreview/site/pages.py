@@ -185,7 +185,7 @@ def page(review: Review, key: str) -> Page:
             for other, _, reason in related(review, key)
         ],
         [
-            (_lab(review, name), Markup(figures.lab(review, name).html()))  # noqa: S704
+            (_lab(review, name), Markup(figures.lab_figure(review, name).html()))  # noqa: S704
             for name in review.labs.loc[review.labs["paper"] == key, "lab"]
         ],
     )

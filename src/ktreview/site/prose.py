@@ -7,9 +7,10 @@ at fault, `sync` rewrites the numbers and names in links that no longer fit and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -147,7 +148,7 @@ def check(review: Review, folder: Path) -> Checked:
         if passage.is_sources:
             continue
         try:
-            blocks = list(links.blocks(passage.text))
+            blocks = _blocks(passage.text)
         except ValueError as error:
             faults.append(Fault(passage.file, passage.place(1), f"{error}."))
             continue
@@ -235,6 +236,12 @@ def _notebooks(passages: Sequence[Passage]) -> dict[str, list[Passage]]:
         if passage.cell is not None:
             found.setdefault(passage.file, []).append(passage)
     return found
+
+
+@lru_cache(maxsize=2048)
+def _blocks(text: str) -> tuple[Block, ...]:
+    """Read a passage; its links are asked for twice, for their words and for the chapter's sources."""
+    return tuple(links.blocks(text))
 
 
 def _block_faults(review: Review, passage: Passage, block: Block) -> Iterator[str]:
@@ -357,12 +364,21 @@ def sync(review: Review, folder: Path) -> list[Path]:
             written[path] = rewritten
     if stopped:
         raise SyncError("\n".join(["nothing was rewritten; mend these first:", *stopped]))
-    partials = {path: path.with_name(f".{path.name}.partial") for path in written}
-    for path, partial in partials.items():
-        partial.write_bytes(written[path].encode())
-    for path, partial in partials.items():
-        partial.replace(path)
+    _replace(written)
     return list(written)
+
+
+def _replace(written: Mapping[Path, str]) -> None:
+    """Write all files whole, or none of them."""
+    partials = {path: path.with_name(f".{path.name}.partial") for path in written}
+    try:
+        for path, partial in partials.items():
+            partial.write_bytes(written[path].encode())
+        for path, partial in partials.items():
+            partial.replace(path)
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
 
 
 def _synced_notebook(review: Review, file: str, notebook: Any, stopped: list[str]) -> str | None:
@@ -380,7 +396,7 @@ def _synced_notebook(review: Review, file: str, notebook: Any, stopped: list[str
 def _synced(review: Review, passage: Passage, stopped: list[str]) -> str:
     """Return a passage with the words of its links as the records have them."""
     try:
-        blocks = list(links.blocks(passage.text))
+        blocks = _blocks(passage.text)
     except ValueError as error:
         stopped.append(f"{passage.file}, {passage.place(1)}: {error}.")
         return passage.text
@@ -461,7 +477,7 @@ def _sources_text(review: Review, cells: Sequence[Passage]) -> str:
             keys |= set(_named(review, cell.text))
     if not keys:
         return ""
-    cited = wording.citations(review.records)
+    cited = links.citations(review)
     lines = []
     for key in sorted(keys, key=lambda key: (cited[key].casefold(), key)):
         paper = review.records[key]
@@ -476,7 +492,7 @@ def _sources_text(review: Review, cells: Sequence[Passage]) -> str:
 def _named(review: Review, text: str) -> Iterator[str]:
     """Yield the keys of the papers that a passage's checked links name."""
     try:
-        occurrences = list(links.scan(text))
+        occurrences = [link for block in _blocks(text) for link in block.links]
     except ValueError:
         return
     for occurrence in occurrences:

@@ -49,7 +49,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.samp
 @pytest.fixture(scope="module")
 def folder(review, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "data"
-    export.export(review, folder)
+    export.export(review, str(folder))  # a path may be text
     return folder
 
 

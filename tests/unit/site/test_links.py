@@ -16,57 +16,56 @@ from ktreview.site import links
 from ktreview.site.links import Link, destination, escape, fault, parse, scan, words
 
 
-def claim(review, ident):
-    return next(row for row in review.claims.itertuples(index=False) if row.id == ident)
+def claim(mini, ident):
+    return next(row for row in mini.claims.itertuples(index=False) if row.id == ident)
 
 
-def result(review, key, ident):
-    return next(result for result in review.records[key].results if result.id == ident)
+def result(mini, key, ident):
+    return next(result for result in mini.records[key].results if result.id == ident)
 
 
 @pytest.mark.parametrize(
     ("target", "true"),
     [
-        ("paper:panda", lambda r: wording.short_name(r.records["panda"])),
-        ("title:panda", lambda r: r.records["panda"].title),
-        ("cite:panda", lambda r: wording.citations(r.records)["panda"]),
-        ("claim:panda-2", lambda r: f"“{wording.plain(claim(r, 'panda-2').quote)}”"),
-        ("value:panda-3", lambda r: wording.value(claim(r, "panda-3"))),
-        ("verdict:panda-2", lambda r: wording.verdict(r.records["panda"].verdicts[0])),
-        ("result:kg-traces/webqsp-hits", lambda r: wording.result(result(r, "kg-traces", "webqsp-hits"))),
+        ("paper:lantern", lambda r: wording.short_name(r.records["lantern"])),
+        ("title:lantern", lambda r: r.records["lantern"].title),
+        ("cite:lantern", lambda r: wording.citations(r.records)["lantern"]),
+        ("claim:lantern-1", lambda r: f"“{wording.plain(claim(r, 'lantern-1').quote)}”"),
+        ("value:lantern-2", lambda r: wording.value(claim(r, "lantern-2"))),
+        ("verdict:lantern-1", lambda r: wording.verdict(r.records["lantern"].verdicts[0])),
+        ("result:lantern/all-nights", lambda r: wording.result(result(r, "lantern", "all-nights"))),
         (
-            "points:kg-traces/webqsp-hits",
-            lambda r: wording.signed(gains(result(r, "kg-traces", "webqsp-hits"))[0], " points"),
+            "points:lantern/all-nights",
+            lambda r: wording.signed(gains(result(r, "lantern", "all-nights"))[0], " points"),
         ),
         (
-            "relative:kg-traces/webqsp-hits",
-            lambda r: wording.signed(gains(result(r, "kg-traces", "webqsp-hits"))[1], "%"),
+            "relative:lantern/all-nights",
+            lambda r: wording.signed(gains(result(r, "lantern", "all-nights"))[1], "%"),
         ),
-        ("lab:cuber", lambda _: "lab"),
-        ("effect:cuber", lambda r: wording.effect(r.compared("cuber")[0][1])),
-        ("effect:cuber/no-penalty", lambda r: wording.effect(r.compared("cuber")[3][1])),
-        ("outcome:cuber", lambda r: r.compared("cuber")[0][3]),
-        ("outcome:cuber/fine-tuning", lambda r: r.compared("cuber")[7][3]),
+        ("lab:lantern", lambda _: "lab"),
+        ("effect:lantern", lambda r: wording.effect(r.compared("lantern")[0][1])),
+        ("effect:lantern/over-still-panes", lambda r: wording.effect(r.compared("lantern")[1][1])),
+        ("outcome:lantern", lambda r: r.compared("lantern")[0][3]),
+        ("outcome:lantern/oil", lambda r: r.compared("lantern")[3][3]),
         ("count:claims.paper/kind=gain", lambda r: str(sum(r.claims.groupby("paper")["kind"].agg(set).map(lambda kinds: "gain" in kinds)))),
         ("holds:some/claims/kind=gain", lambda _: "some"),
     ],
 )  # fmt: skip
-def test_without_a_form_a_link_says_all_that_the_records_say(review, target, true):
+def test_without_a_form_a_link_says_all_that_the_records_say(mini, target, true):
     link = parse(target)
-    assert words(review, link) == true(review)
-    assert fault(review, link, true(review)) is None
+    assert words(mini, link) == true(mini)
+    assert fault(mini, link, true(mini)) is None
     assert set(links.KINDS) >= {link.kind}
 
 
-def measured(review, baseline, method):
-    """The review, with a headline of the lab CUBER in which each arm is the same in all pairs."""
-    lab = review.declared["cuber"]
-    runs = review.lab_runs.copy()
+def measured(mini, baseline, method):
+    """The review, with a headline of the lab LANTERN in which each arm is the same in all pairs."""
+    lab = mini.declared["lantern"]
+    runs = mini.lab_runs.copy()
+    headline = (runs["lab"] == "lantern") & (runs["metric"] == lab.metric) & (runs["regime"] == lab.regime)
     for arm, value in ((lab.baseline, baseline), (lab.method, method)):
-        runs.loc[
-            (runs["lab"] == "cuber") & (runs["metric"] == lab.metric) & (runs["arm"] == arm), "value"
-        ] = value
-    return dataclasses.replace(review, lab_runs=runs)
+        runs.loc[headline & (runs["arm"] == arm), "value"] = value
+    return dataclasses.replace(mini, lab_runs=runs)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +96,12 @@ def measured(review, baseline, method):
         (0.5, 0.69, "p", "0.008"),
     ],
 )
-def test_forms_of_an_effect(review, baseline, method, form, true):
+def test_forms_of_an_effect(mini, baseline, method, form, true):
     if true is None:
         with pytest.raises(ValueError, match="'lower' is no form of effect: forms are plain, points"):
-            parse(f"effect:cuber?{form}")
+            parse(f"effect:lantern?{form}")
         return
-    assert words(measured(review, baseline, method), parse(f"effect:cuber?{form}")) == true
+    assert words(measured(mini, baseline, method), parse(f"effect:lantern?{form}")) == true
 
 
 @pytest.mark.parametrize(
@@ -117,39 +116,39 @@ def test_forms_of_an_effect(review, baseline, method, form, true):
         (-0.1, 0.5, "times", "is not above 0: no multiple of it means anything"),
     ],
 )
-def test_a_form_that_would_mislead_is_refused(review, baseline, method, form, message):
+def test_a_form_that_would_mislead_is_refused(mini, baseline, method, form, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        words(measured(review, baseline, method), parse(f"effect:cuber?{form}"))
+        words(measured(mini, baseline, method), parse(f"effect:lantern?{form}"))
 
 
 @pytest.mark.parametrize(
     ("target", "true"),
     [
-        ("value:panda-3?plain", "24.1%"),
-        ("value:panda-3?number", "24.1"),
-        ("value:panda-3?0", "24%"),
-        ("value:panda-2?number,words", "two"),
-        ("result:kg-traces/webqsp-hits?method", "87.1%"),
-        ("result:kg-traces/webqsp-hits?baseline,0", "86%"),
-        ("points:kg-traces/webqsp-hits?higher", "1.4 points higher"),
-        ("points:kg-traces/webqsp-hits?up,words", "one point"),
-        ("relative:kg-traces/webqsp-hits?0,more", "2% more"),
-        ("verdict:panda-2?plain", "holds as points"),
-        ("verdict:kg-traces-1?plain", "is overstated"),
-        ("outcome:cuber?plain", "undecided"),
-        ("outcome:fantastic-gains?plain", "supports the claim"),
-        ("count:papers.theme?words", "eight"),
+        ("value:lantern-2?plain", "31.5%"),
+        ("value:lantern-2?number", "31.5"),
+        ("value:lantern-2?0", "32%"),
+        ("value:lantern-1?number,words", "four"),
+        ("result:lantern/all-nights?method", "62.5%"),
+        ("result:lantern/all-nights?baseline,0", "60%"),
+        ("points:lantern/all-nights?higher", "2.5 points higher"),
+        ("points:lantern/all-nights?up,words", "two points"),
+        ("relative:lantern/all-nights?0,more", "4% more"),
+        ("verdict:lantern-1?plain", "holds relative to the baseline"),
+        ("verdict:lantern-2?plain", "is overstated"),
+        ("outcome:lantern/clear?plain", "undecided"),
+        ("outcome:lantern?plain", "supports the claim"),
+        ("count:papers.theme?words", "three"),
         ("count:papers/date>2100?words", "none"),
     ],
 )
-def test_forms_of_other_kinds(review, target, true):
-    assert words(review, parse(target)) == true
+def test_forms_of_other_kinds(mini, target, true):
+    assert words(mini, parse(target)) == true
 
 
-def invented(review, *, hedged):
+def invented(mini, *, hedged):
     """The review with as many claims as given, each hedged or not."""
-    claims = review.claims[review.claims["type"] == "qualitative"][: len(hedged)].assign(hedged=hedged)
-    return dataclasses.replace(review, claims=claims.astype({"hedged": "boolean"}))
+    claims = mini.claims[mini.claims["type"] == "qualitative"][: len(hedged)].assign(hedged=hedged)
+    return dataclasses.replace(mini, claims=claims.astype({"hedged": "boolean"}))
 
 
 @pytest.mark.parametrize(
@@ -166,8 +165,8 @@ def invented(review, *, hedged):
         ([], {"none"}),
     ],
 )
-def test_words_about_a_set_hold_or_fail(review, hedged, holding):
-    small = invented(review, hedged=hedged)
+def test_words_about_a_set_hold_or_fail(mini, hedged, holding):
+    small = invented(mini, hedged=hedged)
     for quantifier, spoken in links.QUANTIFIERS.items():
         link = parse(f"holds:{quantifier}/claims/hedged=yes")
         for word in spoken:
@@ -177,8 +176,8 @@ def test_words_about_a_set_hold_or_fail(review, hedged, holding):
             assert "does not say so: use one of" in fault(small, link, "perhaps")
 
 
-def test_only_speaks_of_the_rows_outside(review):
-    hedged = invented(review, hedged=[True, False, False])
+def test_only_speaks_of_the_rows_outside(mini):
+    hedged = invented(mini, hedged=[True, False, False])
     one = hedged.claims["id"].iloc[0]
     assert words(hedged, parse(f"holds:only/claims/hedged=yes/id={one}")) == "only"
     assert words(hedged, parse(f"holds:every/claims/id={one}/hedged=yes")) == "every"
@@ -192,15 +191,15 @@ def test_only_speaks_of_the_rows_outside(review):
         ("paper:two words", "has ' ', which no target can: join conditions with ;"),
         ("count:papers/a=b&c=d", "has '&', which no target can"),
         ("count:papers/a=b|c", "has '|', which no target can"),
-        ("panda", "names no kind of checked link: write one of paper, title"),
-        ("papers:panda", "names no kind of checked link"),
+        ("lantern", "names no kind of checked link: write one of paper, title"),
+        ("papers:lantern", "names no kind of checked link"),
         ("paper:", "names nothing in the records"),
         ("paper:Panda", "names nothing in the records"),
-        ("result:panda", "names nothing in the records"),
-        ("claim:panda-2?plain", "'plain' is no form of claim: there are none"),
-        ("effect:cuber?magic", "'magic' is no form of effect: forms are plain, points"),
-        ("effect:cuber?up,down", "up and down can't both be asked for: keep one"),
-        ("effect:cuber?1,words", "1 and words can't both be asked for"),
+        ("result:lantern", "names nothing in the records"),
+        ("claim:lantern-1?plain", "'plain' is no form of claim: there are none"),
+        ("effect:lantern?magic", "'magic' is no form of effect: forms are plain, points"),
+        ("effect:lantern?up,down", "up and down can't both be asked for: keep one"),
+        ("effect:lantern?1,words", "1 and words can't both be asked for"),
         ("count:papers/a=b/c=d", "has more than one slash: join conditions with ;"),
         ("count:papers/theme", "'theme' is no condition: write column=value"),
         ("holds:none", "quantifies nothing: write one of none, some, every"),
@@ -220,57 +219,62 @@ def test_what_is_no_target_is_refused_with_a_remedy(target, message):
     [
         ("paper:nobody", "there is no paper 'nobody' in the records"),
         ("cite:nobody", "there is no paper 'nobody' in the records"),
-        ("claim:panda-99", "there is no claim 'panda-99' in the records"),
-        ("value:panda-1", "the claim 'panda-1' states no number"),
-        ("verdict:panda-1", "the claim 'panda-1' has no verdict"),
-        ("result:panda/nothing", "panda has no result 'nothing'; its results are"),
+        ("claim:lantern-99", "there is no claim 'lantern-99' in the records"),
+        ("value:lantern-5", "the claim 'lantern-5' states no number"),
+        ("verdict:lantern-5", "the claim 'lantern-5' has no verdict"),
+        ("result:lantern/nothing", "lantern has no result 'nothing'; its results are"),
         ("effect:nobody", "there is no lab 'nobody' that has run"),
-        ("effect:cuber/1", "the lab cuber has no further comparison '1'; they are accuracy, control"),
+        (
+            "effect:lantern/1",
+            "the lab lantern has no further comparison '1'; they are over-still-panes, clear, oil",
+        ),
         ("lab:nobody", "there is no lab 'nobody'"),
         ("count:papers/theme=magic", "'magic' is not a value of papers.theme"),
         ("term:teacher", "there is no glossary yet"),
     ],
 )
-def test_what_does_not_exist_is_at_fault(review, target, message):
-    assert message in fault(review, parse(target), "words")
+def test_what_does_not_exist_is_at_fault(mini, target, message):
+    assert message in fault(mini, parse(target), "words")
 
 
-@pytest.mark.parametrize("target", ["paper:nobody", "claim:panda-99", "result:panda/nothing", "lab:nobody"])
-def test_what_does_not_exist_leads_nowhere(review, target):
+@pytest.mark.parametrize(
+    "target", ["paper:nobody", "claim:lantern-99", "result:lantern/nothing", "lab:nobody"]
+)
+def test_what_does_not_exist_leads_nowhere(mini, target):
     with pytest.raises(ValueError, match=r"there is no|has no"):
-        destination(review, parse(target))
+        destination(mini, parse(target))
 
 
 @pytest.mark.parametrize(
     ("target", "place"),
     [
-        ("paper:panda", "panda"),
-        ("title:panda", "panda"),
-        ("claim:panda-2", "panda#words-panda-2"),
-        ("value:panda-2", "panda#words-panda-2"),
-        ("verdict:panda-2", "panda#verdict-panda-2"),
-        ("result:kg-traces/webqsp-hits", "kg-traces#result-webqsp-hits"),
-        ("points:kg-traces/webqsp-hits?up", "kg-traces#result-webqsp-hits"),
-        ("lab:cuber", "cuber#lab-cuber"),
-        ("effect:cuber/no-penalty?points", "cuber#lab-cuber"),
-        ("outcome:cuber", "cuber#lab-cuber"),
+        ("paper:lantern", "lantern"),
+        ("title:lantern", "lantern"),
+        ("claim:lantern-1", "lantern#words-lantern-1"),
+        ("value:lantern-1", "lantern#words-lantern-1"),
+        ("verdict:lantern-1", "lantern#verdict-lantern-1"),
+        ("result:lantern/all-nights", "lantern#result-all-nights"),
+        ("points:lantern/all-nights?up", "lantern#result-all-nights"),
+        ("lab:lantern", "lantern#lab-lantern"),
+        ("effect:lantern/over-still-panes?points", "lantern#lab-lantern"),
+        ("outcome:lantern", "lantern#lab-lantern"),
         ("count:papers", None),
         ("holds:some/papers", None),
-        ("cite:panda", None),
+        ("cite:lantern", None),
     ],
 )
-def test_a_link_leads_to_what_it_names(review, target, place):
-    assert destination(review, parse(target)) == place
+def test_a_link_leads_to_what_it_names(mini, target, place):
+    assert destination(mini, parse(target)) == place
 
 
-def test_other_words_are_at_fault_and_a_capital_is_not(review):
-    link = parse("effect:fantastic-gains?points,words")
-    true = words(review, link)
-    assert fault(review, link, true[0].upper() + true[1:]) is None
-    assert "is not what the records say, “" + true in fault(review, link, "twenty points more")
-    assert "is not what the records say" in fault(review, parse("paper:panda"), "Panda")
-    assert fault(review, parse("lab:cuber"), "a small experiment") is None
-    assert "has no words" in fault(review, parse("lab:cuber"), " ")
+def test_other_words_are_at_fault_and_a_capital_is_not(mini):
+    link = parse("effect:lantern?points,words")
+    true = words(mini, link)
+    assert fault(mini, link, true[0].upper() + true[1:]) is None
+    assert "is not what the records say, “" + true in fault(mini, link, "twenty points more")
+    assert "is not what the records say" in fault(mini, parse("paper:lantern"), "Lantern")
+    assert fault(mini, parse("lab:lantern"), "a small experiment") is None
+    assert "has no words" in fault(mini, parse("lab:lantern"), " ")
 
 
 slugs = st.from_regex(r"[a-z0-9]{1,4}(-[a-z0-9]{1,4}){0,2}", fullmatch=True)
@@ -311,11 +315,11 @@ contexts = st.sampled_from(
 @settings(deadline=None, max_examples=300)
 @given(hostile, contexts)
 def test_hostile_words_are_read_back_from_where_they_stand(said, context):
-    markdown = context.replace("{}", f"[{escape(said)}](paper:panda)")
+    markdown = context.replace("{}", f"[{escape(said)}](paper:lantern)")
     places = list(scan(markdown))
     assert [place.words for place in places] == [said] * context.count("{}")
     assert all(markdown[place.start : place.end] == escape(said) for place in places)
-    assert all(markdown[place.end :].startswith("](paper:panda)") for place in places)
+    assert all(markdown[place.end :].startswith("](paper:lantern)") for place in places)
 
 
 @pytest.mark.parametrize(
@@ -340,11 +344,11 @@ def test_what_is_and_what_is_no_link(markdown, said):
     assert [place.words for place in scan(markdown)] == said
 
 
-def test_every_citation_is_read_apart(review):
-    labels = wording.citations(review.records)
+def test_every_citation_is_read_apart(mini):
+    labels = wording.citations(mini.records)
     assert len(set(labels.values())) == len(labels)
     bare = {key: re.sub(r"[a-z]$", "", label) for key, label in labels.items()}
     alike = [key for key in bare if list(bare.values()).count(bare[key]) > 1]
     assert {key for key, label in labels.items() if label[-1].isalpha()} == set(alike)
-    fewer = dict(list(review.records.items())[:-1])
+    fewer = dict(list(mini.records.items())[:-1])
     assert all(labels[key] == label or key in alike for key, label in wording.citations(fewer).items())

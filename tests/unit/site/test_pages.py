@@ -134,3 +134,15 @@ def test_an_unknown_part_or_paper_is_refused(review):
         pages.part(review, "nothing", "panda")
     with pytest.raises(KeyError, match="no paper 'nobody'"):
         pages.part(review, "facts", "nobody")
+
+
+def test_a_lab_s_table_gives_the_deciding_effect_before_the_replication(mini, monkeypatch):
+    monkeypatch.setattr(pages.mechanism, "source", lambda *_: "def carry(): ...")
+    runs = mini.lab_runs.copy()
+    runs.loc[(runs["lab"] == "ferry") & (runs["arm"] == "ferried") & (runs["seed"] >= 200), "value"] += 5
+    page = BeautifulSoup(pages.lab(dataclasses.replace(mini, lab_runs=runs), "ferry"), "html.parser")
+    headings = [heading.text for heading in page.select("th")]
+    first = dict(zip(headings, (cell.text for cell in page.select("tbody tr")[0].select("td")), strict=True))
+    assert first["effect, seeds 0 to 7"].startswith("+0.400 [")
+    assert first["replication, 200 to 207"].startswith("+5.40 [")
+    assert not page.select("b, script")

@@ -62,7 +62,7 @@ _STYLE: dict[Any, Any] = {
 #: Width of a drawing in points: that of a phone's column in pixels, so that text keeps its size there.
 WIDTH = 360.0
 #: How much of a colour a bitmap's tints have.
-_STEPS = (1.0, 0.6, 0.28)
+_STEPS = (1.0, 0.75, 0.4, 0.28)
 #: Width in pixels at which a drawing is shown where there is room.
 SHOWN = 480
 
