@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from ktreview import COLUMNS, read_review
-from ktreview.analysis import dictionary
 from ktreview.analysis.names import check_index, load_index, mentions
+from ktreview.corpus import frames
 from ktreview.corpus.daily_papers import parse
 from ktreview.corpus.outcomes import REPLICATION, SEEDS, gains
 from ktreview.corpus.wording import plain
@@ -131,12 +131,11 @@ def test_gains_are_computed_where_they_mean_something(review):
 @pytest.mark.parametrize("name", COLUMNS)
 def test_the_data_are_as_the_dictionary_says(review, name):
     data = review.frame(name)
-    for column, said in dictionary.read_dictionary().frames[name].columns.items():
+    for column, said in frames.columns(name).items():
         empty = data[column].isna() | (data[column].astype(object) == "")
         assert said.empty or not empty.any(), f"{name}.{column} is empty somewhere"
         kinds = {type(value).__name__.rstrip("_") for value in data[column][~empty].tolist()}
-        allowed = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}[said.type]
-        assert kinds <= {allowed}, f"{name}.{column} is no {said.type}"
+        assert kinds <= {said.type.__name__}, f"{name}.{column} is no {said.type.__name__}"
         if said.vocabulary:
             assert set(data[column][~empty].astype(str)) <= set(said.vocabulary), f"{name}.{column}"
 

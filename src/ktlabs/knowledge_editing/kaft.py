@@ -11,7 +11,7 @@ from torch import Tensor
 from ktlabs.bench import runner
 from ktlabs.bench.losses import cross_entropy
 from ktlabs.bench.nets import GRAIN, Params, fit
-from ktlabs.bench.reader import CONTEXT, REGIMES, Case, Cases, Mix, World, said, tune
+from ktlabs.bench.reader import CONTEXT, REGIMES, Case, Cases, Mix, World, join, said, tune
 from ktlabs.bench.runner import Scores
 
 #: What each arm is tuned on. All see as many cases.
@@ -140,22 +140,22 @@ def answered(
     world = World([0], _SUBJECTS)
     start = world.pretrain(REGIMES[regime], copying, _STEPS, grain=GRAIN)
     parts, memory = world.parts(tune=64, validation=24, test=40), torch.tensor(world.memory)
-    readers = {"before": start}
-    for name, mix in tuned.items():
-        drawn = world.draw(parts["tune"], mix, 60 * 32, 40)
-        order = drawn._replace(labels=label(drawn, memory)).steps(60)
+    drawn = [world.draw(parts["tune"], mix, 60 * 32, 40) for mix in tuned.values()]
+    each = [cases._replace(labels=label(cases, memory)).steps(60) for cases in drawn]
+    order = [join(step) for step in zip(*each, strict=True)]  # a row a copy
 
-        def loss(params: Params, step: int, order: list[Cases] = order) -> Tensor:
-            return cross_entropy(world.readers(params, order[step]), order[step].labels)
+    def loss(params: Params, step: int) -> Tensor:
+        return cross_entropy(world.readers(params, order[step]), order[step].labels)
 
-        readers[name] = fit(start, loss, steps=60, lr=rate, grain=GRAIN)
-    counted: dict[str, list[int]] = {}
-    for name, params in readers.items():
-        for kind in kinds.values():
-            cases = world.draw(parts["test"], {kind: 1}, 100, 42)
-            right = world.readers(params, cases).argmax(dim=-1) == label(cases, memory)
-            counted.setdefault(name, []).append(int(right.sum()))
-    return counted
+    copies = {name: own.repeat(len(tuned), *[1] * (own.dim() - 1)) for name, own in start.items()}
+    after = fit(copies, loss, steps=60, lr=rate, grain=GRAIN)
+    readers = {name: torch.cat([own, after[name]]) for name, own in start.items()}
+    counts = []
+    for kind in kinds.values():
+        cases = world.draw(parts["test"], {kind: 1}, 100, 42)
+        given = world.readers(readers, cases.spread(1 + len(tuned))).argmax(dim=-1)
+        counts.append((given == label(cases, memory)).sum(dim=-1).tolist())
+    return dict(zip(("before", *tuned), map(list, zip(*counts, strict=True)), strict=True))
 
 
 def run(seeds: Sequence[int]) -> Scores:

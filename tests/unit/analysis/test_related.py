@@ -148,3 +148,15 @@ def test_a_word_said_nine_times_counts_for_about_three(mini):
     assert other == second
     assert score == pytest.approx((2 + math.log(9)) / math.sqrt(2 * ((1 + math.log(9)) ** 2 + 1)), abs=1e-6)
     assert reason == "close in wording: lantern, harbour"
+
+
+def test_a_review_of_one_paper_relates_it_to_none(review):
+    (key, record) = next(iter(review.records.items()))
+    alone = dataclasses.replace(
+        review,
+        records={key: record},
+        papers=review.papers[review.papers["key"] == key],
+        claims=review.claims[review.claims["paper"] == key],
+        results=review.results[review.results["paper"] == key],
+    )
+    assert related(alone, key) == []

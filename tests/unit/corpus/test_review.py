@@ -125,6 +125,9 @@ def test_a_lab_s_row_holds_its_headline(mini):
     assert row["rep_effect"] == pytest.approx(later["turning panes"] - later["plain lamp"])
     assert row["low"] <= row["effect"] <= row["high"]
     assert row["rep_low"] <= row["rep_effect"] <= row["rep_high"]
+    _, decides, replication, _ = mini.compared("lantern")[0]
+    assert (row["low"], row["high"], row["p"]) == (decides.low, decides.high, decides.p)
+    assert (row["rep_low"], row["rep_high"]) == (replication.low, replication.high)
     assert row["seconds"] == 2.75
     assert "seconds" not in set(mini.lab_runs["metric"])
 
@@ -191,6 +194,8 @@ def verdict(place, field, value):
         ("lantern", claim(0, "benchmark", "Harbour-10; Open Sea"), "claims[0].benchmark", "'Open Sea' is not in the abstract."),
         ("lantern", claim(0, "bound", "up-to"), "claims[0]", "an up-to claim has value_high equal to value"),
         ("lantern", claim(0, "value_high", 1.0), "claims[0]", "value_high must exceed value in a range"),
+        ("lantern", claim(0, "value", "4.2"), "claims[0].value", "Input should be a valid number"),
+        ("lantern", claim(0, "baseline_named", 1), "claims[0].baseline_named", "Input should be a valid boolean"),
         ("lantern", claim(0, "basis", "guessed"), "claims[0].basis", "'guessed' is not one of 'absolute', 'relative'"),
         ("lantern", claim(2, "basis", "unstated"), "claims[2]", "only a percentage leaves its basis open: say absolute or"),
         ("lantern", claim(3, "basis", "absolute"), "claims[3]", "a factor is relative: set basis to relative"),

@@ -541,12 +541,14 @@ def test_a_bound_is_a_limit_in_the_graph(review, tmp_path, bound, value, high, s
 
 
 def page() -> str:
-    return (Path(__file__).parents[3] / "book" / "data.md").read_text(encoding="utf-8")
+    """The sources of the page of data, one cell below the other."""
+    path = Path(__file__).parents[3] / "book" / "data.ipynb"
+    return "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"])
 
 
 def test_the_page_offers_every_file_and_shows_every_frame():
     assert set(re.findall(r'href="\.\./_static/data/([^"]+)" download', page())) == FILES
-    assert re.findall(r"{show} table dictionary-(\w+)", page()) == list(COLUMNS)
+    assert re.findall(r'show\.dictionary\(review, "(\w+)"\)', page()) == list(COLUMNS)
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", page(), re.DOTALL))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -57,6 +58,9 @@ def test_hostile_words_stay_words_in_a_paper_s_card(mini):
 
 
 def test_a_lab_s_card_says_what_was_asked_and_found_and_leads_to_the_whole(mini):
+    runs = mini.lab_runs.copy()
+    runs.loc[(runs["arm"] == "ferried") & (runs["seed"] >= 200), "value"] += 5  # or both effects would be one
+    mini = dataclasses.replace(mini, lab_runs=runs)
     card = parse(show.lab(mini, "ferry")).section
     declared = mini.declared["ferry"]
     compared, effect, replication, outcome = mini.compared("ferry")[0]

@@ -22,7 +22,7 @@ def figure(review):
     return figures.claimed_gains(review)
 
 
-@pytest.fixture(scope="module", params=["easyedit", "knowedit"])
+@pytest.fixture(scope="module", params=["augmenting-llms", "knowedit"])
 def largest(review, request):
     """The labs with the most to draw."""
     return figures.lab(review, request.param)
@@ -73,7 +73,7 @@ def test_a_bitmap_is_small_on_white_and_says_nothing_of_its_maker(largest):
     assert png == largest.png()
     image = bitmap(png)
     assert not image.info
-    assert image.width == 480
+    assert image.width == 450
     pixels = image.convert("RGB")
     assert pixels.getpixel((0, 0)) == pixels.getpixel((image.width - 1, image.height - 1)) == (255, 255, 255)
     colours = {colour for _, colour in pixels.getcolors()}

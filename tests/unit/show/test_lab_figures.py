@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import drawing
@@ -16,12 +15,10 @@ from ktreview.corpus import wording
 from ktreview.corpus.outcomes import REPLICATION, SEEDS
 from ktreview.show import figures
 from ktreview.show.explorer import labs_explorer
-from ktreview.site import chapters, pages
+from ktreview.site import pages
 
 REVIEW = load_review()
 NAMES = list(REVIEW.labs["lab"])
-#: As the book shows them; that they are what would be drawn is tested with the chapters.
-STORED = chapters.lab_figures(Path(__file__).resolve().parents[3] / "book")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -170,7 +167,7 @@ def test_the_explorer_lists_every_lab_beside_what_is_claimed(review):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lab_stands_on_its_paper_s_page_with_code_seeds_and_limits(review, name):
     declared = review.declared[name]
-    page = BeautifulSoup(pages.part(review, "labs", declared.paper, STORED), "html.parser")
+    page = BeautifulSoup(pages.part(review, "labs", declared.paper), "html.parser")
     own = page.select_one(f"section#lab-{name}")
     for function in declared.mechanism:
         assert f"def {function}(" in own.pre.text or f"class {function}" in own.pre.text

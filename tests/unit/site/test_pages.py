@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
@@ -12,17 +11,14 @@ from hypothesis import strategies as st
 
 from ktreview import load_review
 from ktreview.corpus.wording import plain
-from ktreview.site import chapters, pages
+from ktreview.site import pages
 
 REVIEW = load_review()
 KEYS = list(REVIEW.records)
 
 
-STORED = chapters.lab_figures(Path(__file__).resolve().parents[3] / "book")
-
-
 def shown(review, name, key):
-    return BeautifulSoup(pages.part(review, name, key, STORED), "html.parser")
+    return BeautifulSoup(pages.part(review, name, key), "html.parser")
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -112,7 +108,7 @@ def test_the_source_of_a_page_holds_no_word_of_a_record(review):
     for key, record in review.records.items():
         text = pages.source(key)
         assert record.title not in text
-        assert all(text.count(f"{{part}} {name} {key}\n") == 1 for name in pages.PARTS)
+        assert all(text.count(f"{{ktreview:part}} {name} {key}\n") == 1 for name in pages.PARTS)
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80))

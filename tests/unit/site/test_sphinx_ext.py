@@ -121,7 +121,7 @@ def test_a_link_leads_to_the_very_words_table_row_or_lab_and_tells_what_is_there
     book = build(
         exclude=["book/papers/[!p]*"],
         index="# A\n\n[2.3%](value:panda-2) [confirmed, absolute (shown)](verdict:panda-2) "
-        "[+0.91 points](points:panda/bert-large-prompt-tuning) [supports](outcome:panda)\n",
+        "[+0.91 points](points:panda/bert-large-prompt-tuning) [undecided](outcome:panda)\n",
     )
     assert book.warnings == []
     links = book.page("index").select("p a")
@@ -142,7 +142,9 @@ def test_a_link_leads_to_the_very_words_table_row_or_lab_and_tells_what_is_there
 
 
 def test_a_citation_leads_to_its_entry_in_the_list_of_all_papers(build, review):
-    book = build(index="# A\n\nOne ([Jang et al., 2021](cite:ckl)) and ([Zhong et al., 2022a](cite:panda)).\n")
+    book = build(
+        index="# A\n\nOne ([Jang et al., 2021](cite:ckl)) and ([Zhong et al., 2022a](cite:panda)).\n"
+    )
     assert book.warnings == []
     links = book.page("index").select("a.kt-cite")
     assert [link.text for link in links] == ["Jang et al., 2021", "Zhong et al., 2022a"]
@@ -163,26 +165,27 @@ def test_a_book_without_a_bibliography_keeps_a_citation_s_words(build):
     assert not (book.html / "book" / "references.html").exists()
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[Nobody](paper:nobody)", "there is no paper 'nobody' in the records"),
-        ("[“x”](claim:panda-9)", "there is no claim 'panda-9' in the records"),
-        ("[1%](value:nobody-1)", "there is no claim 'nobody-1' in the records"),
-        ("[13](count:papers/theme=magic)", "'magic' is not a value of papers.theme"),
-        ("[2.4%](value:panda-2)", "“2.4%” (value:panda-2) is not what the records say, “2.3%”"),
-        ("[x](effect:fantastic-gains/nosuch)", "has no further comparison 'nosuch'"),
-        ("[x](outcome:nosuch)", "there is no lab 'nosuch' that has run"),
-        ("[Jang, 2021](cite:ckl)", "“Jang, 2021” (cite:ckl) is not what the records say"),
-        ("[x](points:panda)", "names nothing in the records"),
-    ],
-)
-def test_what_does_not_hold_is_a_warning_that_names_page_and_words(build, text, message):
-    book = build(index=f"# A\n\n{text}\n")
-    assert len(book.warnings) == 1
-    assert message in book.warnings[0]
-    assert text[1 : text.index("]")] in book.warnings[0]
-    assert "index.md:3" in book.warnings[0]
+#: Links that do not hold, and what is said of each.
+FAULTS = [
+    ("[Nobody](paper:nobody)", "there is no paper 'nobody' in the records"),
+    ("[“x”](claim:panda-9)", "there is no claim 'panda-9' in the records"),
+    ("[1%](value:nobody-1)", "there is no claim 'nobody-1' in the records"),
+    ("[13](count:papers/theme=magic)", "'magic' is not a value of papers.theme"),
+    ("[2.4%](value:panda-2)", "“2.4%” (value:panda-2) is not what the records say, “2.3%”"),
+    ("[x](effect:fantastic-gains/nosuch)", "has no further comparison 'nosuch'"),
+    ("[x](outcome:nosuch)", "there is no lab 'nosuch' that has run"),
+    ("[Jang, 2021](cite:ckl)", "“Jang, 2021” (cite:ckl) is not what the records say"),
+    ("[x](points:panda)", "names nothing in the records"),
+]
+
+
+def test_what_does_not_hold_is_a_warning_that_names_page_line_and_words(build):
+    book = build(index="# A\n\n" + "\n\n".join(text for text, _ in FAULTS) + "\n")
+    assert len(book.warnings) == len(FAULTS)
+    for n, ((text, message), warning) in enumerate(zip(FAULTS, book.warnings, strict=True)):
+        assert message in warning
+        assert text[1 : text.index("]")] in warning
+        assert f"index.md:{3 + 2 * n}:" in warning
 
 
 def test_other_links_and_escaped_words_stay_as_they_are(build):

@@ -60,14 +60,14 @@ def themes_by_kind(review: Review) -> Figure:
 
 def _draw_counts(counts: pd.DataFrame) -> Canvas:
     sheet = Sheet()
-    axes = sheet.panel(_TILE * len(counts), head=114, left=124, right=60)
+    axes = sheet.panel(_TILE * len(counts), head=114, left=136, right=50)
     axes.set(xlim=(0, len(counts.columns)), xticks=[])
     for x, kind in enumerate(counts.columns):
         name = str(kind).replace("-", " ")
         write(axes, x + 0.5, -8, name, rotation=60, rotation_mode="anchor")
     for y, (title, row) in enumerate(counts.iterrows()):
         middle = _TILE * (y + 0.5)
-        beside(axes, 118, middle, halved(str(title)), ha="right")
+        beside(axes, 130, middle, halved(str(title)), ha="right")
         for x, count in enumerate(row):
             if count:
                 shade = 0.1 + 0.4 * count / counts.to_numpy().max()

@@ -214,7 +214,7 @@ def _draw_row(axes: Axes, row: Any, top: float, panel: _Panel) -> None:
     what = " · ".join(filter(None, [wording.plain(row.metric), wording.plain(row.benchmark)]))
     over = f"over {wording.plain(row.baseline)}" if row.baseline else "baseline not stated"
     beside(axes, 0, top + 9, cut(row.name, 44), f"{row.id}/name", weight="bold", size=NAME)
-    beside(axes, 0, top + 22, cut(f"{what or 'metric not named'}, {over}", 58), colour="muted")
+    beside(axes, 0, top + 22, cut(f"{what or 'metric not named'}, {over}", 57), colour="muted")
     y, (low, high) = top + 37, _ends(row)
     line(axes, [0, low], [y, y], panel.colour, linestyle=(0, (2, 1.5)) if row.bound == "up-to" else "-")
     if high > low:

@@ -174,7 +174,7 @@ def _draw_seeds(axes: Axes, values: pd.Series[float], y: float, colour: str, *, 
 
 
 def _draw_differences(sheet: Sheet, compared: Sequence[Row]) -> None:
-    labels = [wrapped(f"{row[3]}: {row[0].method} − {row[0].baseline}", 60) for row in compared]
+    labels = [wrapped(f"{row[3]}: {row[0].method} − {row[0].baseline}", 57) for row in compared]
     heights = [36 + 13 * label.count("\n") for label in labels]
     axes = sheet.panel(sum(heights), head=20, foot=26)
     beside(axes, 0, -12, "Differences", colour="muted")
@@ -345,7 +345,7 @@ def _towards(review: Review, row: Any) -> dict[str, Any]:
 
 def _draw_all(drawn: pd.DataFrame) -> Canvas:
     sheet = Sheet()
-    axes = sheet.panel(_LAB * len(drawn), head=4, foot=38, left=140)
+    axes = sheet.panel(_LAB * len(drawn), head=4, foot=38, left=150)
     scale(axes, *_ENDS)
     axes.set_xlabel("against the claim  ←  sd  →  for it", size=SMALL)
     axes.axvline(0, color=PALETTE["ink"], linewidth=1, clip_on=False)
@@ -358,5 +358,5 @@ def _draw_all(drawn: pd.DataFrame) -> Canvas:
         interval(axes, low, high, y, colour)
         mark(axes, replication, y, shape, colour, filled=False)
         mark(axes, effect, y, shape, colour, url=row["lab"])
-        beside(axes, 132, y, cut(row["name"], 21), ha="right")
+        beside(axes, 141, y, cut(row["name"], 21), ha="right")
     return sheet.finished()

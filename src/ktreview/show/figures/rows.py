@@ -19,7 +19,7 @@ from matplotlib.transforms import Affine2D, blended_transform_factory
 from ktreview.show.figures.svg import PALETTE, WIDTH
 
 #: Sizes of text: names and values; what stands beside them.
-NAME, SMALL = 11.0, 10.0
+NAME, SMALL = 11.0, 10.5
 #: Points left free at both sides, so that marks at the end of an axis are whole.
 MARGIN = 16.0
 
@@ -221,7 +221,7 @@ def wrapped(text: str, length: int, lines: int = 2) -> str:
     Examples
     --------
     >>> wrapped("one, two", 8), wrapped("one two three four", 8)
-    ('one, two', 'one two\nthree…')
+    ('one, two', 'one two\nthree f…')
     """
     broken = textwrap.wrap(text, length, break_long_words=True) or [""]
     return "\n".join([*broken[: lines - 1], cut(" ".join(broken[lines - 1 :]), length)]).rstrip("\n")
