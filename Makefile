@@ -110,7 +110,8 @@ browser: $(VENV)/.dev
 	@echo "Testing the built site in a browser"
 	@$(BIN)/pytest tests/site -n $(JOBS) --dist loadgroup
 
-benchmark: $(VENV)/.dev $(VENV)/.labs  ## measure how fast labs and chapters run, as ratios
+benchmark: $(VENV)/.dev $(VENV)/.labs  ## measure how fast the site builds and labs and chapters run, as ratios
+	$(BIN)/python tests/benchmarks/site.py
 	$(BIN)/python tests/benchmarks/speed.py
 
 test-portable: $(VENV)/.dev $(VENV)/.labs  ## re-execute chapters and labs under other machine settings and compare

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ktlabs.bench import runner
 from ktreview.corpus import wording
 from ktreview.corpus.load import load_review, read_review
-from ktreview.corpus.outcomes import contrast
+from ktreview.corpus.outcomes import by_arm, contrast
 from ktreview.corpus.records import Lab
 from ktreview.corpus.review import Review, ReviewError, rows
 
@@ -133,8 +133,9 @@ def _lab_show(options: argparse.Namespace) -> int:
 
 
 def _print_comparisons(declared: Lab, runs: pd.DataFrame) -> None:
+    measured = by_arm(runs)
     for pair in declared.comparisons():
-        compared, first, second, outcome = contrast(runs, pair)
+        compared, first, second, outcome = contrast(measured, pair)
         print(f"{outcome}: {compared.question}")
         print(
             f"  {compared.metric}, {compared.regime}: {compared.baseline} {first.baseline_mean:.4g}, "

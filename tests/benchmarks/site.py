@@ -92,10 +92,10 @@ def main() -> None:
                 shutil.rmtree(place / "_build", ignore_errors=True)
                 times.append(build(place))
         again = statistics.median(build(ours) for _ in range(REPEATS))
-        record = sorted((ours / "src" / "ktreview" / "data" / "papers").glob("*.yaml"))[0]
+        record = ours / "src" / "ktreview" / "data" / "papers" / "agentpoison.yaml"
         text, changed = record.read_text("utf-8"), []
         for n in range(REPEATS):
-            record.write_text(text.replace("limits: ", f"limits: {'Again: ' * (n + 1)}", 1), encoding="utf-8")
+            record.write_text(text.replace("limits: ", f"limits: {'still ' * (n + 1)}", 1), encoding="utf-8")
             changed.append(build(ours))
     ours_takes, bare_takes = statistics.median(clean), statistics.median(plain)
     print(f"clean build: {ours_takes:.1f} CPU s, {ours_takes / bare_takes:.2f} times bare Jupyter Book's")

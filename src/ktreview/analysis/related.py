@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from ktreview.analysis.names import load_index, mentions
 from ktreview.corpus import wording
@@ -114,6 +113,11 @@ def related(review: Review, key: str, n: int = 5) -> list[tuple[str, float, str]
 
 @per_review
 def _nearness(review: Review) -> _Nearness:
+    from sklearn.feature_extraction.text import (  # noqa: PLC0415 - most that import this ask nothing of it
+        ENGLISH_STOP_WORDS,
+        TfidfVectorizer,
+    )
+
     place = {key: i for i, key in enumerate(review.papers["key"])}
     texts = [
         re.sub(r"https?://\S+", " ", f"{row.title} {wording.plain(row.abstract)}")

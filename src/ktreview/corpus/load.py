@@ -374,7 +374,7 @@ def _result_row(key: str, paper: Paper, result: Result) -> dict[str, Any]:
 def _lab_row(
     name: str, lab: Lab, theme: str, quotes: Mapping[tuple[str, str], str], runs: pd.DataFrame
 ) -> dict[str, Any]:
-    _, first, second, outcome = contrast(runs, lab.comparisons()[0])
+    _, first, second, outcome = contrast(by_arm(runs), lab.comparisons()[0])
     return asdict(first) | {
         "lab": name,
         "paper": lab.paper,

@@ -184,31 +184,28 @@ def outcome(decides: Comparison, replication: Comparison, better: str) -> Outcom
     return "undecided"
 
 
-def values(runs: pd.DataFrame, compared: Compared, arm: str) -> pd.Series[float]:
-    """Return what an arm measured under a comparison's metric and regime, by seed."""
-    chosen = (runs["arm"] == arm) & (runs["regime"] == compared.regime) & (runs["metric"] == compared.metric)
-    return runs[chosen].set_index("seed")["value"]
+#: What a lab measured, by regime, metric and arm, and then by seed.
+Measured = dict[tuple[str, str, str], dict[int, float]]
 
 
-def by_arm(runs: pd.DataFrame) -> dict[tuple[str, str, str], dict[int, float]]:
-    """Return what was measured, by regime, metric and arm, and then by seed."""
-    found: dict[tuple[str, str, str], dict[int, float]] = {}
+def by_arm(runs: pd.DataFrame) -> Measured:
+    """Gather what a lab measured, a frame with the columns `MEASURED`, by arm."""
+    measured: Measured = {}
     columns = (runs[name].tolist() for name in ("regime", "metric", "arm", "seed", "value"))
     for regime, metric, arm, seed, value in zip(*columns, strict=True):
-        found.setdefault((regime, metric, arm), {})[seed] = value
-    return found
+        measured.setdefault((regime, metric, arm), {})[seed] = value
+    return measured
 
 
-def contrast(runs: pd.DataFrame, compared: Compared) -> tuple[Compared, Comparison, Comparison, Outcome]:
+def contrast(measured: Measured, compared: Compared) -> tuple[Compared, Comparison, Comparison, Outcome]:
     """Compare two arms of a lab on both seed sets, and say what that means for the claim.
 
     Parameters
     ----------
-    runs : pandas.DataFrame
-        What the lab measured, with the columns `MEASURED`.
+    measured : dict
+        What the lab measured, as `by_arm` gathers it.
     compared : Compared
     """
-    measured = by_arm(runs)
     baseline, method = (
         measured[compared.regime, compared.metric, arm] for arm in (compared.baseline, compared.method)
     )

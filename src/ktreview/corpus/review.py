@@ -121,7 +121,8 @@ class Review:
         return [by_id[name] for name in verdict.results]
 
     @cached_property
-    def _paper_digests(self) -> dict[str, str]:
+    def paper_digests(self) -> dict[str, str]:
+        """Digests of a paper's record, abstract and labs with what they measured, by the paper's key."""
         abstracts = dict(zip(self.papers["key"], self.papers["abstract"], strict=True))
         runs = {lab: own.to_csv(index=False) for lab, own in self.lab_runs.groupby("lab")}
         return {
@@ -152,11 +153,16 @@ class Review:
             The name of a lab that has run.
         """
         if lab not in self._compared:
-            runs = self.lab_runs[self.lab_runs["lab"] == lab]
+            measured = self.measured[lab]
             self._compared[lab] = [
-                outcomes.contrast(runs, compared) for compared in self.declared[lab].comparisons()
+                outcomes.contrast(measured, compared) for compared in self.declared[lab].comparisons()
             ]
         return self._compared[lab]
+
+    @cached_property
+    def measured(self) -> dict[str, outcomes.Measured]:
+        """What each lab that has run measured, by regime, metric and arm, and then by seed."""
+        return {str(lab): outcomes.by_arm(runs) for lab, runs in self.lab_runs.groupby("lab")}
 
     def digest(self, theme: str | None = None) -> str:
         """Return a digest of the records and abstracts that a chapter rests on.
@@ -173,7 +179,7 @@ class Review:
         """
         chosen = {
             key: own
-            for key, own in self._paper_digests.items()
+            for key, own in self.paper_digests.items()
             if theme is None or theme in (self.records[key].theme, *self.records[key].also)
         }
         return digest([list(chosen.items()), [t.model_dump() for t in self.themes.values()]])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import get_args
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 
 from ktreview.corpus import wording
@@ -113,6 +112,8 @@ def years(review: Review) -> Figure:
 def _draw_years(counts: pd.Series[int]) -> Canvas:
     sheet = Sheet()
     axes = sheet.panel(130, head=18, foot=24)
+    import seaborn as sns  # noqa: PLC0415 - a drawing that is kept needs none
+
     sns.barplot(
         x=counts.index.astype(str),
         y=counts.to_numpy(),

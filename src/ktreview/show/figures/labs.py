@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from ktreview.corpus import wording
-from ktreview.corpus.outcomes import REPLICATION, SEEDS, Comparison, Outcome, values
+from ktreview.corpus.outcomes import REPLICATION, SEEDS, Comparison, Measured, Outcome
 from ktreview.corpus.records import Compared, Lab
 from ktreview.corpus.review import Review, rows
 from ktreview.show import markup
@@ -60,9 +59,8 @@ def lab(review: Review, name: str) -> Figure:
     if name not in set(review.labs["lab"]):
         raise ValueError(f"there is no lab {name!r} that has run; there are {', '.join(review.labs['lab'])}")
     declared = review.declared[name]
-    runs = review.lab_runs[review.lab_runs["lab"] == name]
     compared = review.compared(name)
-    panels = _panels(declared, runs, compared)
+    panels = _panels(declared, review.measured[name], compared)
     return render(
         f"lab-{name}",
         _draw_lab,
@@ -87,16 +85,19 @@ def _title(row: Row) -> str:
     )
 
 
-def _panels(declared: Lab, runs: pd.DataFrame, compared: Sequence[Row]) -> list[_Panel]:
+def _panels(declared: Lab, measured: Measured, compared: Sequence[Row]) -> list[_Panel]:
     panels = []
     places = dict.fromkeys((row[0].regime, row[0].metric) for row in compared)
     for regime, metric in places:
         own = [row for row in compared if (row[0].regime, row[0].metric) == (regime, metric)]
-        arms = {arm: values(runs, own[0][0], arm) for arm in declared.arms}
+        arms = {
+            arm: pd.Series(measured[regime, metric, arm], dtype=float)
+            for arm in declared.arms
+            if (regime, metric, arm) in measured
+        }
         title = metric[:1].upper() + metric[1:]
         if regime != "main":
             title += f", {regime.replace('-', ' ')}"
-        arms = {arm: found for arm, found in arms.items() if len(found)}
         panels.append(_Panel(title, regime, metric, arms, own))
     return panels
 
@@ -155,6 +156,8 @@ def _draw_arms(axes: Axes, arms: Mapping[str, pd.Series[float]], method: str, *,
 def _draw_seeds(axes: Axes, values: pd.Series[float], y: float, colour: str, *, filled: bool) -> None:
     if values.empty:
         return
+    import seaborn as sns  # noqa: PLC0415 - a drawing that is kept needs none
+
     sns.stripplot(
         x=values.to_numpy(),
         y=np.full(len(values), y),
