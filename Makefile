@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help book site quick test full style lint records unit labs spot-check chapters browser \
-  benchmark test-portable execute serve lock clean
+  benchmark mutants test-portable execute serve lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -112,6 +112,9 @@ browser: $(VENV)/.dev
 
 benchmark: $(VENV)/.dev $(VENV)/.labs  ## measure how fast labs and chapters run, as ratios
 	$(BIN)/python tests/benchmarks/speed.py
+
+mutants: $(VENV)/.dev $(VENV)/.labs  ## break the code on purpose, and name what no test noticed
+	$(BIN)/python tests/mutants.py
 
 test-portable: $(VENV)/.dev $(VENV)/.labs  ## re-execute chapters and labs under other machine settings and compare
 	$(BIN)/python tests/portable.py
