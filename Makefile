@@ -64,7 +64,7 @@ site: $(VENV)/.book
 
 quick: style records  ## what must hold of every change, in a minute and without torch
 	@echo "Running the unit tests"
-	@$(BIN)/pytest tests/unit -m "not slow" -n $(JOBS) --dist loadfile --quiet
+	@$(BIN)/pytest tests/unit -m "not slow" --hypothesis-profile quick -n $(JOBS) --dist loadfile --quiet
 	@echo "The quick tests passed."
 
 test: lint records unit spot-check chapters browser  ## run every test

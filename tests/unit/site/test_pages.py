@@ -112,7 +112,7 @@ def test_the_source_of_a_page_holds_no_word_of_a_record(review):
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_any_words_stay_words(hostile):
     paper = REVIEW.records["kg-traces"]
     words = f"<img src=x onerror=alert(1)> {hostile}"
