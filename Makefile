@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help book site quick test full style lint records unit labs spot-check chapters browser \
-  benchmark test-portable execute serve lock clean
+  benchmark mutants test-portable execute serve lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -64,7 +64,7 @@ site: $(VENV)/.book
 
 quick: style records  ## what must hold of every change, in a minute and without torch
 	@echo "Running the unit tests"
-	@$(BIN)/pytest tests/unit -m "not slow" -n $(JOBS) --dist loadfile --quiet
+	@$(BIN)/pytest tests/unit -m "not slow" --hypothesis-profile quick -n $(JOBS) --dist loadfile --quiet
 	@echo "The quick tests passed."
 
 test: lint records unit spot-check chapters browser  ## run every test
@@ -113,6 +113,9 @@ browser: $(VENV)/.dev
 benchmark: $(VENV)/.dev $(VENV)/.labs  ## measure how fast the site builds and labs and chapters run, as ratios
 	$(BIN)/python tests/benchmarks/site.py
 	$(BIN)/python tests/benchmarks/speed.py
+
+mutants: $(VENV)/.dev $(VENV)/.labs  ## break the code on purpose, and name what no test noticed
+	$(BIN)/python tests/mutants.py
 
 test-portable: $(VENV)/.dev $(VENV)/.labs  ## re-execute chapters and labs under other machine settings and compare
 	$(BIN)/python tests/portable.py

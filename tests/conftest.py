@@ -28,6 +28,8 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("ktreview")
+# `make quick` asks for this one, of fewer examples.
+settings.register_profile("quick", settings.get_profile("ktreview"), max_examples=20)
 
 
 @pytest.fixture(scope="session")

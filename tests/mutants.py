@@ -1,8 +1,9 @@
 """Break the code on purpose, one recorded change at a time, and see whether its tests turn red.
 
 `tests/mutants.yaml` holds the changes: a file, a text that stands in it once, what is written in its place,
-the tests that must notice, and why it matters. Each change is made in a copy of the checkout, never in the
-checkout itself. Words on the command line choose the mutants whose file or reason holds one of them.
+the tests that must notice, or the command that runs a lab whole, and why it matters. Each change is made in a
+copy of the checkout, never in the checkout itself. Words on the command line choose the mutants whose file or
+reason holds one of them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: What every test imports and no mutant changes: loaded once, and shared by the processes forked from here.
 SHARED = "pandas numpy pydantic hypothesis.strategies sklearn.feature_extraction.text scipy.stats matplotlib.figure"
 SHARED += " seaborn jinja2 pygments.lexers nbformat bs4 torch"
+#: How tests are run: up to the first that is red, and leaving nothing behind.
+QUIET = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 #: A mutant that runs longer than this many seconds is caught: it does not end.
 LIMIT = 600
 #: What a run ends with where all tests are green; one more where one is red. Python's own failures end with 1.
@@ -34,8 +37,8 @@ GREEN = 100
 Mutant = dict[str, str]
 
 
-def pytest_alone(folder: Path, tests: list[str]) -> int | None:
-    """Run tests of a copy in a process of their own; return how it ended, None if it did not."""
+def run_alone(folder: Path, tests: list[str]) -> int | None:
+    """Run tests of a copy, or its command, in a process of their own; return how it ended, None if it did not."""
 
     def run() -> None:
         os.chdir(folder)
@@ -47,8 +50,10 @@ def pytest_alone(folder: Path, tests: list[str]) -> int | None:
             "CI": "yes",
         }
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            quiet = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-            code = pytest.main([*quiet, *tests])
+            if tests[0] == "ktreview":
+                code = importlib.import_module("ktreview.cli").main(tests[1:])
+            else:
+                code = pytest.main([*QUIET, *tests])
         os._exit(GREEN + int(code))
 
     process = multiprocessing.get_context("fork").Process(target=run)
@@ -68,9 +73,12 @@ def try_file(task: tuple[str, list[Mutant]]) -> list[tuple[Mutant, str]]:
         for part in ("src", "tests", "book", "pyproject.toml", "_config.yml", "_toc.yml", "README.md"):
             source = ROOT / part
             (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / part)
-        path, tests = copy / name, sorted({test for mutant in mutants for test in mutant["tests"].split()})
-        if pytest_alone(copy, tests) != GREEN:
-            return [(mutant, f"its tests are red without it: {' '.join(tests)}") for mutant in mutants]
+        path, named = copy / name, sorted({mutant["tests"] for mutant in mutants})
+        commands = [tests.split() for tests in named if tests.startswith("ktreview ")]
+        tests = {test for tests in named if not tests.startswith("ktreview ") for test in tests.split()}
+        for command in [*commands, *([sorted(tests)] if tests else [])]:
+            if run_alone(copy, command) != GREEN:
+                return [(mutant, f"its tests are red without it: {' '.join(command)}") for mutant in mutants]
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         for mutant in mutants:
             if (times := text.count(mutant["old"])) != 1:
@@ -80,7 +88,7 @@ def try_file(task: tuple[str, list[Mutant]]) -> list[tuple[Mutant, str]]:
             compiled = Path(cache_from_source(str(path)))
             compiled.unlink(missing_ok=True)  # it would be taken for the mutant's, written in the same second
             path.write_text(text.replace(mutant["old"], mutant["new"]), encoding="utf-8")
-            code = pytest_alone(copy, mutant["tests"].split())
+            code = run_alone(copy, mutant["tests"].split())
             ends = {GREEN: "survives", GREEN + 1: "", None: ""}
             found.append((mutant, ends.get(code, f"ran no test (exit code {code})")))
             compiled.unlink(missing_ok=True)

@@ -96,4 +96,4 @@ def test_check_ends_with_what_it_read(review, root, capsys, monkeypatch, tmp_pat
 @pytest.mark.parametrize("column", ["theme", "kind"])
 def test_the_parts_of_a_count_add_up(review, column):
     values = review.papers[column].unique()
-    assert sum(query.count(review, f"papers {column}={value}") for value in values) == len(review.papers)
+    assert sum(query.count(review, f"papers/{column}={value}") for value in values) == len(review.papers)

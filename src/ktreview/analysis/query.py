@@ -68,7 +68,7 @@ def count(review: Review, query: str) -> int:
     ----------
     review : Review
     query : str
-        ``frame[.column][/condition;condition ...]``, or the same with blanks between the parts.
+        ``frame[.column][/condition;condition ...]``.
 
     Returns
     -------
@@ -90,8 +90,8 @@ def count(review: Review, query: str) -> int:
     """
     if query != query.strip() or not query:
         raise ValueError("the count is empty: write a frame, as in `papers/theme=continual-learning`")
-    name, *rest = query.split() if " " in query else query.split("/", 1)
-    texts = rest if " " in query else [text for group in rest for text in group.split(";")]
+    name, _, conditions = query.partition("/")
+    texts = conditions.split(";") if conditions else []
     return counted(review, name, [Condition.parse(text) for text in texts])
 
 

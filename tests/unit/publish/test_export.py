@@ -118,7 +118,7 @@ def test_the_command_writes_the_same_bytes(folder, tmp_path, capsys):
         assert not written.startswith(b"\xef\xbb\xbf")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)
 @example(["lone\rreturn"] * 4, 0.1)
 @given(st.lists(texts, min_size=4, max_size=4), st.floats(allow_nan=False, allow_infinity=False))
 def test_whatever_is_written_comes_back_as_it_was(words, number):

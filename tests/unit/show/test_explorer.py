@@ -217,7 +217,7 @@ def lab_rows(review):
 def test_a_lab_s_row_gives_the_deciding_effect_before_the_replication(mini):
     row = lab_rows(replicated(mini, "ferry", 5))["ferry"]
     effect, replication = (cell.text.split()[0] for cell in row.select("td")[1:3])
-    assert (effect, replication) == ("+0.400", "+5.40")
+    assert (effect, replication) == ("+0.400", "+5.41")
     assert row.select("td")[3].text == "▼ contradicts"
     assert mini.declared["ferry"].question in row.td.text
 

@@ -67,6 +67,7 @@ def test_a_drawing_reads_alone(figure):
         assert PALETTE[colour[0]] == colour[1]
 
 
+@pytest.mark.slow
 def test_a_bitmap_is_small_on_white_and_says_nothing_of_its_maker(largest):
     png = largest.png()
     assert len(png) <= 60_000

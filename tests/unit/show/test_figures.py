@@ -193,6 +193,7 @@ def test_a_claim_that_fits_no_axis_is_named(review):
 FIGURES = [figures.claimed_gains, figures.themes_by_kind, figures.years, figures.stated]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", FIGURES, ids=lambda make: make.__name__)
 def test_drawing_twice_gives_the_same_bytes(make, review):
     assert make(review).html() == make(load_review()).html()

@@ -62,6 +62,7 @@ MAKERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_drawing_twice_gives_the_same_bytes_in_colours_that_adapt(make, review):
     figure = make(review)

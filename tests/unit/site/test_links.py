@@ -312,7 +312,7 @@ contexts = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(hostile, contexts)
 def test_hostile_words_are_read_back_from_where_they_stand(said, context):
     markdown = context.replace("{}", f"[{escape(said)}](paper:lantern)")

@@ -47,6 +47,7 @@ def test_myst_nb_finds_it():
     assert list(named.values()) == [f"{InlineSvg.__module__}:{InlineSvg.__name__}"]
 
 
+@pytest.mark.slow
 def test_nbval_compares_the_drawing_and_the_caption_and_not_the_bitmap(tmp_path):
     notebook = nbformat.v4.new_notebook(
         cells=[

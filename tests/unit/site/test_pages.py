@@ -112,7 +112,7 @@ def test_the_source_of_a_page_holds_no_word_of_a_record(review):
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_any_words_stay_words(hostile):
     paper = REVIEW.records["kg-traces"]
     words = f"<img src=x onerror=alert(1)> {hostile}"
@@ -140,5 +140,5 @@ def test_a_lab_s_table_gives_the_deciding_effect_before_the_replication(mini, mo
     headings = [heading.text for heading in page.select("th")]
     first = dict(zip(headings, (cell.text for cell in page.select("tbody tr")[0].select("td")), strict=True))
     assert first["effect, seeds 0 to 7"].startswith("+0.400 [")
-    assert first["replication, 200 to 207"].startswith("+5.40 [")
+    assert first["replication, 200 to 207"].startswith("+5.41 [")
     assert not page.select("b, script")

@@ -284,7 +284,7 @@ pieces = st.sampled_from(
 OTHERS = re.compile(r"\[[^\[\]]*\](?=\((?:paper|count|value):)")
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(pieces, max_size=12).map("".join))
 def test_after_sync_check_is_green_and_nothing_but_words_of_links_has_changed(mini, tmp_path, text):
     folder = tmp_path / "book"

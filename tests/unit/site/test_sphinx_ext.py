@@ -103,6 +103,7 @@ def test_links_say_their_words_with_the_class_of_their_kind(build, review):
     assert page.select_one("p .kt-count").find_parent("a") is None
 
 
+@pytest.mark.slow
 def test_a_link_leads_to_the_paper_s_page_to_its_chapter_or_to_arxiv(build):
     book = build(
         exclude=["book/papers/[!c]*"],
@@ -117,6 +118,7 @@ def test_a_link_leads_to_the_paper_s_page_to_its_chapter_or_to_arxiv(build):
     assert here["href"] == "#paper-exssnet"
 
 
+@pytest.mark.slow
 def test_a_link_leads_to_the_very_words_table_row_or_lab_and_tells_what_is_there(build, review):
     book = build(
         exclude=["book/papers/[!p]*"],
@@ -141,6 +143,7 @@ def test_a_link_leads_to_the_very_words_table_row_or_lab_and_tells_what_is_there
     assert all(paper.select_one(f"#{link['href'].partition('#')[2]}") for link in links)
 
 
+@pytest.mark.slow
 def test_a_citation_leads_to_its_entry_in_the_list_of_all_papers(build, review):
     book = build(
         index="# A\n\nOne ([Jang et al., 2021](cite:ckl)) and ([Zhong et al., 2022a](cite:panda)).\n"
@@ -158,6 +161,7 @@ def test_a_citation_leads_to_its_entry_in_the_list_of_all_papers(build, review):
     assert len(entries) == len(set(entries)) == len(review.papers)
 
 
+@pytest.mark.slow
 def test_a_book_without_a_bibliography_keeps_a_citation_s_words(build):
     book = build(extensions=(), index="# A\n\nSee [Jang et al., 2021](cite:ckl).\n")
     assert book.warnings == []
@@ -179,6 +183,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.slow
 def test_what_does_not_hold_is_a_warning_that_names_page_line_and_words(build):
     book = build(index="# A\n\n" + "\n\n".join(text for text, _ in FAULTS) + "\n")
     assert len(book.warnings) == len(FAULTS)
@@ -201,6 +206,7 @@ def test_other_links_and_escaped_words_stay_as_they_are(build):
     assert third.text == "“rising from 30% for `text-davinci-001`”"
 
 
+@pytest.mark.slow
 def test_marks_in_outputs_lead_to_the_same_places(build, review):
     table = show.claims(review).html()
     book = build(index=f"# A\n\n{table}\n", book__themes__continual_learning="# B\n")
@@ -217,6 +223,7 @@ def read_anew(app):
     return sorted(names)
 
 
+@pytest.mark.slow
 def test_a_changed_record_outdates_the_pages_that_show_it_and_no_others(book, tmp_path):
     book.write(
         exclude=["book/papers/[!ce]*"],
@@ -239,6 +246,7 @@ def test_a_changed_record_outdates_the_pages_that_show_it_and_no_others(book, tm
     assert "index" not in read_anew(book.start(confoverrides=told)[0])
 
 
+@pytest.mark.slow
 def test_two_builds_in_one_process_share_nothing(tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(DATA, copy)
@@ -269,6 +277,7 @@ def test_a_part_that_does_not_exist_is_a_warning(build):
     assert "there is no part 'nosuch'" in book.warnings[0]
 
 
+@pytest.mark.slow
 def test_a_build_leaves_the_downloads_beside_the_pages(build, tmp_path):
     build(index="# A\n")
     folder = tmp_path / "html" / "_static" / "data"
@@ -276,6 +285,7 @@ def test_a_build_leaves_the_downloads_beside_the_pages(build, tmp_path):
     assert "@misc{panda," in (folder / "references.bib").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_changed_style_sheet_reaches_the_site_though_no_page_changed(build, tmp_path):
     pages = {"index": "# A\n", "conf_extra": "# B\n"}
     build(**pages)
