@@ -21,6 +21,7 @@ HOSTILE += "`code` **bold** $x$ \\(y\\) [a](javascript:window.bad=yes) \"'&amp; 
 @pytest.fixture
 def page(browser):
     context = browser.new_context()
+    context.set_default_timeout(10_000)
     yield context.new_page()
     context.close()
 
@@ -53,6 +54,10 @@ def test_a_bibtex_entry_can_be_copied(site, browser):
     page.wait_for_timeout(200)
     assert page.evaluate("navigator.clipboard.readText()").startswith("@misc{panda,")
     context.close()
+
+
+# One process makes and opens the site of hostile records.
+hostile = pytest.mark.xdist_group("hostile records")
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +118,7 @@ def hostile_site(tmp_path_factory):
     return root / "html"
 
 
+@hostile
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("shown", ["index.html", "book/papers/bad.html"])
 def test_hostile_records_are_inert_and_come_out_as_the_characters_they_are(hostile_site, browser, shown):
@@ -136,6 +142,7 @@ def test_hostile_records_are_inert_and_come_out_as_the_characters_they_are(hosti
     context.close()
 
 
+@hostile
 def test_hostile_records_are_inert_in_downloads(hostile_site):
     folder = Path(hostile_site) / "_static" / "data"
     papers = pd.read_csv(folder / "papers.csv", dtype=str, keep_default_na=False)
