@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -34,6 +35,12 @@ def add_commands(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> 
     run.add_argument("labs", nargs="*", metavar="LAB", help="names from `ktreview lab list`")
     run.add_argument("--all", action="store_true", help="run all labs")
     run.add_argument(
+        "--part",
+        type=_part,
+        metavar="K/N",
+        help="run the K-th of N parts of all labs, alike in CPU seconds; week/N is this week's",
+    )
+    run.add_argument(
         "--seeds",
         type=_seeds,
         help="other seeds, as 100-107 or 1,5,9; nothing is compared (default: 0-7 and 200-207)",
@@ -62,6 +69,31 @@ def _seeds(text: str) -> tuple[int, ...]:
     if len(found) < 2:
         raise argparse.ArgumentTypeError(f"{text!r} is fewer than two seeds: a comparison needs pairs")
     return tuple(found)
+
+
+def _part(text: str) -> tuple[int | None, int]:
+    """Read a part, as ``2/5`` or ``week/5``; the part of the week is None until it is asked for."""
+    which, _, count = text.partition("/")
+    if not count.isdecimal() or not (which == "week" or which.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part: write 2/5 or week/5")
+    if int(count) < 1 or (which != "week" and not 1 <= int(which) <= int(count)):
+        raise argparse.ArgumentTypeError(f"there is no part {text}: parts of {count} are 1 to {count}")
+    return None if which == "week" else int(which), int(count)
+
+
+def _labs_of_part(review: Review, which: int | None, count: int) -> list[str]:
+    """Return the labs of a part, and say which they are and why."""
+    recorded = review.labs.set_index("lab")["seconds"]
+    seconds = {name: float(recorded.get(name, 0.0)) for name in review.declared}
+    today = datetime.now(UTC).date()
+    part = runner.part_of_week(today, count) if which is None else which
+    names = runner.part(seconds, part, count)
+    week = f"the week of {today - timedelta(days=today.weekday())} takes " if which is None else ""
+    print(
+        f"{week}part {part} of {count}: {len(names)} of {len(seconds)} labs, about "
+        f"{sum(seconds[name] for name in names):.0f} CPU seconds when they were recorded: {', '.join(names)}"
+    )
+    return names
 
 
 def _lab_list(options: argparse.Namespace) -> int:
@@ -111,14 +143,20 @@ def _print_comparisons(declared: Lab, runs: pd.DataFrame) -> None:
         )
 
 
+def _chosen(review: Review, options: argparse.Namespace) -> list[str]:
+    if options.part:
+        return _labs_of_part(review, *options.part)
+    return list(review.declared) if options.all else _known(review, options.labs)
+
+
 def _lab_run(options: argparse.Namespace) -> int:
     review, faults = read_review(options.data)
     # What is committed may be what the run is to mend.
     if review is None or [fault for fault in faults if not fault.file.endswith(".csv")]:
         raise ReviewError(faults)
-    names = list(review.declared) if options.all else _known(review, options.labs)
+    names = _chosen(review, options)
     if not names:
-        print("ktreview: name a lab, or say --all; `ktreview lab list` lists them", file=sys.stderr)
+        print("ktreview: name a lab, or say --all or --part; `ktreview lab list` lists them", file=sys.stderr)
         return 1
     measured = runner.measure_all(
         review,
@@ -131,7 +169,7 @@ def _lab_run(options: argparse.Namespace) -> int:
     differ = []
     for name, frame in measured:
         if isinstance(frame, runner.MissingError):
-            if not options.all:
+            if not (options.all or options.part):
                 raise frame
             tqdm.write(f"{name}: skipped, as {frame}")
             continue
@@ -142,12 +180,21 @@ def _lab_run(options: argparse.Namespace) -> int:
         elif told:
             differ.append(f"{path.name}: {told}")
         seconds = frame.loc[frame["metric"] == "seconds", "value"].sum()
-        tqdm.write(f"{name}: {seconds:.1f} CPU seconds" + (f"; {told}" if told else ""))
+        slow = _over_budget(review.declared[name], frame)
+        tqdm.write("; ".join(filter(None, [f"{name}: {seconds:.1f} CPU seconds", slow, told])))
         if len(names) == 1:
             _print_run(review.declared[name], frame, options.seeds)
     for line in sorted(differ):
         print(f"ktreview: {line}. Run it again with --save if the change is meant.", file=sys.stderr)
     return 1 if differ else 0
+
+
+def _over_budget(declared: Lab, frame: pd.DataFrame) -> str:
+    """Say that a seed set took more than twice its budget; empty if none did."""
+    longest = frame.loc[frame["metric"] == "seconds", "value"].max()
+    if longest <= 2 * declared.budget:
+        return ""
+    return f"a seed set took {longest:.0f}, its budget is {declared.budget:g}: make it quicker or raise it"
 
 
 def _print_run(declared: Lab, frame: pd.DataFrame, seeds: tuple[int, ...] | None) -> None:

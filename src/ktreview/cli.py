@@ -63,10 +63,27 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     check = add(
         "check",
-        "Show every fault and every gap in the records; exit 1 if there is a fault.",
+        "Show every fault and every gap in the records and in the book's prose; exit 1 if there is a fault.",
         "ktreview check --data my-review",
     )
+    check.add_argument("--book", type=Path, metavar="DIR", help="the book's folder (default: book/, if any)")
+    check.add_argument(
+        "--sentences",
+        action="store_true",
+        help="list the sentences with words such as `every` that are neither bound nor allowed",
+    )
     check.set_defaults(run=_check)
+
+    sync = add(
+        "sync",
+        "Rewrite numbers and names in the prose's links that no longer fit, and the chapters' sources; where "
+        "a sign, a direction or an outcome turned, name the sentence and write nothing.",
+        "ktreview sync --book book",
+    )
+    sync.add_argument(
+        "--book", type=Path, default=Path("book"), metavar="DIR", help="the book's folder (default: book/)"
+    )
+    sync.set_defaults(run=_sync)
 
     data = add("export", "Write the records as CSV, JSON and BibTeX.", "ktreview export build/data")
     data.add_argument("folder", type=Path, help="where to write; made if it does not exist")
@@ -120,13 +137,51 @@ def _check(options: argparse.Namespace) -> int:
             f"{len(review.verdicts)} verdicts, {len(review.labs)} labs, {len(review.numbers)} numbers, "
             f"{unaccounted} unaccounted, {wording.counted(len(faults), 'fault')}"
         )
-    return 1 if faults else 0
+    book = options.book or Path("book")
+    if options.book and not book.is_dir():
+        raise UserError(f"there is no folder {book}. Name the book's, or leave --book out.")
+    if not book.is_dir():
+        return 1 if faults else 0
+    if review is None or faults:
+        print("The prose was not checked: mend the records first.")
+        return 1
+    return _check_prose(review, book, options.sentences)
+
+
+def _check_prose(review: Review, book: Path, in_full: bool) -> int:
+    """Print what is at fault in the book's prose, and which sentences about whole sets are unbound."""
+    checked = _book_module("prose").check(review, book)
+    if checked.faults:
+        print()
+        _print_faults(checked.faults)
+    unbound = {file: found for file, found in checked.unbound.items() if found}
+    if unbound and in_full:
+        for file, found in unbound.items():
+            print(f"\n{file}")
+            for sentence in found:
+                print(f"  {', '.join(sentence.unbound)}: {sentence.text}")
+    print(
+        f"{wording.counted(checked.links, 'link')} in {wording.counted(checked.files, 'file')}, "
+        f"{wording.counted(len(checked.faults), 'fault')}; "
+        f"{wording.counted(sum(map(len, unbound.values())), 'sentence')} about a whole set neither bound nor "
+        f"allowed" + ("" if in_full or not unbound else " (--sentences lists them)")
+    )
+    return 1 if checked.faults else 0
+
+
+def _sync(options: argparse.Namespace) -> int:
+    if not options.book.is_dir():
+        raise UserError(f"there is no folder {options.book}. Name the book's with --book.")
+    for path in _book_module("prose").sync(load_review(options.data), options.book):
+        print(path)
+    return 0
 
 
 def _print_faults(faults: Sequence[Fault]) -> None:
-    print(f"{'file':<36}{'field':<24}fault and remedy")
+    width = max(36, 2 + max(len(fault.file) for fault in faults))
+    print(f"{'file':<{width}}{'field':<24}fault and remedy")
     for fault in faults:
-        print(f"{fault.file:<36}{fault.field:<24}{fault.message}")
+        print(f"{fault.file:<{width}}{fault.field:<24}{fault.message}")
     print()
 
 
@@ -165,16 +220,16 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _chapters() -> ModuleType:
-    """Return what executes chapters; all other commands do without its packages."""
+def _book_module(name: str) -> ModuleType:
+    """Return a module of the book's machinery; commands on records do without its packages."""
     try:
-        return import_module("ktreview.site.chapters")
+        return import_module(f"ktreview.site.{name}")
     except ModuleNotFoundError as error:
         raise UserError(f"this needs {error.name}: run `make book`, or pip install ktreview[book]") from error
 
 
 def _execute(options: argparse.Namespace) -> int:
-    chapters = _chapters()
+    chapters = _book_module("chapters")
     review = load_review(options.data)
     paths = options.chapters or chapters.find(Path("book"))
     if not paths:
@@ -196,7 +251,7 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _pages(options: argparse.Namespace) -> int:
-    missing = _chapters().missing_pages(options.site, options.contents)
+    missing = _book_module("chapters").missing_pages(options.site, options.contents)
     for page in missing:
         print(f"{options.site}: the page {page}.html is missing. Build the site afresh.", file=sys.stderr)
     return 1 if missing else 0

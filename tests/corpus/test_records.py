@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from ktreview import COLUMNS, read_review
-from ktreview.analysis import dictionary
 from ktreview.analysis.names import check_index, load_index, mentions
+from ktreview.corpus import frames
 from ktreview.corpus.daily_papers import parse
 from ktreview.corpus.outcomes import REPLICATION, SEEDS, gains
 from ktreview.corpus.wording import plain
@@ -131,12 +131,11 @@ def test_gains_are_computed_where_they_mean_something(review):
 @pytest.mark.parametrize("name", COLUMNS)
 def test_the_data_are_as_the_dictionary_says(review, name):
     data = review.frame(name)
-    for column, said in dictionary.read_dictionary().frames[name].columns.items():
+    for column, said in frames.columns(name).items():
         empty = data[column].isna() | (data[column].astype(object) == "")
         assert said.empty or not empty.any(), f"{name}.{column} is empty somewhere"
         kinds = {type(value).__name__.rstrip("_") for value in data[column][~empty].tolist()}
-        allowed = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}[said.type]
-        assert kinds <= {allowed}, f"{name}.{column} is no {said.type}"
+        assert kinds <= {said.type.__name__}, f"{name}.{column} is no {said.type.__name__}"
         if said.vocabulary:
             assert set(data[column][~empty].astype(str)) <= set(said.vocabulary), f"{name}.{column}"
 
@@ -145,6 +144,25 @@ def test_every_name_of_the_index_stands_where_it_says(root, review):
     assert check_index(review, root) == []
     for index, key, alias in mentions(review)[["index", "key", "alias"]].itertuples(index=False):
         assert alias in load_index()[index][key].aliases
+
+
+def words(text):
+    return {re.sub(r"\W", "", word).casefold() for word in text.split()}
+
+
+def test_every_name_of_the_index_has_words_of_its_aliases():
+    for index, entries in load_index().items():
+        for entry in entries.values():
+            name, aliases = "".join(words(entry.name)), [*map(words, entry.aliases)]
+            shared = any(alias & words(entry.name) for alias in aliases)
+            assert shared or any("".join(alias) in name or name in "".join(alias) for alias in aliases), (
+                f"index.yaml, {index}, {entry.key}: nothing of {entry.name!r} stands in its aliases"
+            )
+
+
+def test_the_time_that_a_page_says_a_lab_took_is_near_its_budget(review):
+    for row in review.labs.itertuples():
+        assert 0 < row.seconds <= 4 * review.declared[row.lab].budget, row.lab  # two seed sets
 
 
 def test_every_lab_is_of_a_recorded_paper_and_measured_both_seed_sets(review):

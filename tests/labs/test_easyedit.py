@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ktlabs.bench.nets import Population, mlp
-from ktlabs.knowledge_editing.easyedit import SETTINGS, kept_in_place
+from ktlabs.knowledge_editing.easyedit import SETTINGS, example, kept_in_place
 from ktlabs.knowledge_editing.editable import Associative
 
 KNOBS = {
@@ -80,3 +80,24 @@ def test_fine_tuning_one_by_one_moves_the_map_along_the_keys_of_the_edits_alone(
 
 def test_a_memory_changes_nothing(network):
     assert change_of(network, "memory") is None
+
+
+def test_in_the_example_only_editors_that_look_at_ordinary_prompts_keep_a_sequence():
+    table = example()
+    assert (table.loc[1] == 1).all()
+    assert table.loc[12, "rank one, one by one"] > 2 * table.loc[12, "rank one, one by one, C = I"]
+    assert table.loc[12, "rank one, one by one"] > 2 * table.loc[12, "fine-tuning, one by one"]
+    assert table.loc[12, "many edits, at once"] == 12
+    assert table.loc[12, "fine-tuning, at once"] >= 11  # what is lost one by one is no lack of room
+
+
+def test_the_example_counts_no_more_edits_than_were_made():
+    table = example([3, 15])
+    assert list(table.index) == [3, 15]
+    assert all((table.loc[count] <= count).all() for count in (3, 15))
+
+
+@pytest.mark.parametrize("counts", [[0], [16]])
+def test_the_example_has_room_for_fifteen_edits(counts):
+    with pytest.raises(ValueError, match="1 to 15 edits"):
+        example(counts)

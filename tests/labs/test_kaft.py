@@ -1,10 +1,11 @@
 """The labels of knowledge-aware fine-tuning."""
 
 import numpy as np
+import pytest
 import torch
 
 from ktlabs.bench.reader import EMPTY, Cases, compose
-from ktlabs.knowledge_editing.kaft import _PROBES, _TUNED, target
+from ktlabs.knowledge_editing.kaft import _PROBES, _TUNED, example, target
 
 
 def test_labels_of_the_four_kinds_of_context_by_hand():
@@ -38,3 +39,27 @@ def test_a_relevant_context_is_followed_whatever_the_model_believes():
 def test_only_the_method_is_tuned_on_conflicts():
     assert [arm for arm, mix in _TUNED.items() if ("false", "none") in mix] == ["KAFT"]
     assert all(set(probe) <= set(_TUNED["KAFT"]) for probe in _PROBES.values())
+
+
+def test_in_the_example_the_rule_s_data_move_the_half_that_is_missing():
+    amid = example()
+    follows = amid.loc["about it, counterfactual"]
+    assert follows["KAFT"] > follows["before"]
+    assert follows["KAFT"] > follows["KAFT, none counterfactual"]  # the control keeps all else
+    closed = example("closed-book").loc[["about it, counterfactual", "about other names"]]
+    assert closed["before"].iloc[0] == 100  # follows already
+    assert closed["KAFT"].iloc[1] > closed["standard"].iloc[1]
+    assert closed["KAFT"].iloc[1] == pytest.approx(closed["KAFT, none counterfactual"].iloc[1], abs=3)
+
+
+def test_the_example_is_the_same_on_more_threads():
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(example())
+    assert found[0].equals(found[1])
+
+
+def test_the_example_names_the_regimes_there_are():
+    with pytest.raises(ValueError, match="no regime 'asleep'; there are closed-book, amid"):
+        example("asleep")

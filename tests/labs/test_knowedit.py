@@ -1,12 +1,13 @@
 """Editors on the same facts: what each arm may change, and where two arms are one."""
 
+import pandas as pd
 import pytest
 import torch
 
 from ktlabs.bench.nets import Population, mlp
 from ktlabs.knowledge_editing.editable import Associative
 from ktlabs.knowledge_editing.editors import rank_one
-from ktlabs.knowledge_editing.knowedit import SETTINGS, editor
+from ktlabs.knowledge_editing.knowedit import SETTINGS, editor, example
 
 KNOBS = {
     "plain": 1.0, "lr": 0.05, "stop": 0.6, "replay": 300.0, "ridge": 0.01, "threshold": 0.9,
@@ -70,3 +71,34 @@ def test_replay_and_the_covariance_spare_the_same_ordinary_prompts(network):
     _, free = changed(network, "fine-tuning", plain=0.0, lr=4e-3)
     _, held = changed(network, "fine-tuning with replay", plain=0.0, lr=4e-3)
     assert (held < 0.7 * free).all()
+
+
+def test_the_example_spares_by_the_covariance_what_fine_tuning_overwrites():
+    table = example("lithium", "Ca")
+    new, same, near = table.iloc[:3], table.iloc[3], table.iloc[4:]
+    for arm in ("fine-tuning", "rank one", "memory"):
+        assert (new[arm] == "Ca").all()
+    assert (near["rank one"] == near["should answer"]).all()
+    assert (near["fine-tuning"] == "Ca").sum() == 3  # of four
+    assert same["memory"] == "Ca"  # the memory answers another question with the edit
+    assert same["rank one"] == same["should answer"]
+
+
+def test_the_example_s_overlap_is_one_at_the_edit_and_smaller_nearby_under_the_covariance():
+    table = example("neon", "Be")
+    assert table["g"].iloc[0] == table["g, C = I"].iloc[0] == 1
+    assert (table["g"].iloc[4:] < table["g, C = I"].iloc[4:]).all()
+
+
+def test_the_example_is_the_same_on_more_threads():
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(example("nitrogen", "Co"))
+    pd.testing.assert_frame_equal(*found)
+
+
+@pytest.mark.parametrize(("element", "symbol"), [("kryptonite", "Ca"), ("lithium", "Xx")])
+def test_the_example_names_what_the_network_does_not_know(element, symbol):
+    with pytest.raises(ValueError, match="the network knows no"):
+        example(element, symbol)

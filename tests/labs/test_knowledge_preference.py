@@ -5,7 +5,7 @@ import torch
 
 from ktlabs.bench.reader import EMPTY, Cases, compose
 from ktlabs.knowledge_editing.kaft import target
-from ktlabs.knowledge_editing.knowledge_preference import _PROBES, _TUNED, preferred
+from ktlabs.knowledge_editing.knowledge_preference import _PROBES, _TUNED, example, preferred
 
 NAMES = np.arange(6)
 
@@ -55,3 +55,12 @@ def test_only_three_levels_has_cases_in_which_instruction_and_context_differ():
 def test_where_sources_agree_the_label_is_memory_s():
     cases = composed(_TUNED["agree"])
     assert torch.equal(preferred(cases, torch.arange(6)), cases.asked)
+
+
+def test_in_the_example_only_three_levels_teach_whom_to_follow_of_two_that_differ():
+    table = example()
+    for case in ("a context against memory", "an instruction against memory"):
+        assert table.loc[case, "two levels"] > table.loc[case, "agree"] + 10
+    between = table.loc["an instruction against a context"]
+    assert between["three levels"] > between["two levels"] + 10
+    assert table.loc["both about other names", "before"] > table.loc["both about other names", "three levels"]

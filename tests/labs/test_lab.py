@@ -1,5 +1,7 @@
 """Running labs: what is cached, what is refused, and what a run is held against."""
 
+from datetime import date, timedelta
+
 import pandas as pd
 import pytest
 import torch
@@ -194,3 +196,48 @@ def test_a_lab_whose_package_is_missing_yields_what_to_install(module, monkeypat
     assert name == "toy"
     assert isinstance(found, lab.MissingError)
     assert str(found).startswith("no-such-package is not installed: run `make labs`, or pip install")
+
+
+def test_the_cache_holds_plain_text_and_gives_back_every_bit(module, tmp_path):
+    made = module(GOOD | {"new": lambda seed: (seed + 1) / 3e7})
+    first = lab.measure("toy", DECLARED, cache=tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.suffix for path in files] == [".csv", ".csv"]
+    again = lab.measure("toy", DECLARED, cache=tmp_path)
+    assert len(made.seen) == 2
+    pd.testing.assert_frame_equal(again, first, check_exact=True)
+    files[0].write_text(files[0].read_text()[:100])  # cut short
+    files[1].write_bytes(b"\x80\x04cbuiltins\nprint\n.")  # a pickle of somebody else's
+    pd.testing.assert_frame_equal(
+        lab.measure("toy", DECLARED, cache=tmp_path).query("arm != ''"), first.query("arm != ''")
+    )
+    assert len(made.seen) == 4
+    lab.measure("toy", DECLARED.model_copy(update={"source": "another"}), cache=tmp_path)
+    assert len(made.seen) == 6
+
+
+def test_the_cache_is_the_user_s_and_not_the_folder_s(monkeypatch, tmp_path):
+    monkeypatch.delenv("KTREVIEW_CACHE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
+    assert lab.cache_folder() == tmp_path / "users" / "ktreview"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert lab.cache_folder() == tmp_path / ".cache" / "ktreview"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert lab.cache_folder() == tmp_path / ".cache" / "ktreview"
+
+
+def test_parts_hold_every_lab_once_and_take_about_as_long():
+    seconds = {f"lab-{at}": float(at % 7 + 1) for at in range(40)}
+    parts = [lab.part(seconds, which, 5) for which in (1, 2, 3, 4, 5)]
+    assert sorted(name for names in parts for name in names) == sorted(seconds)
+    loads = [sum(seconds[name] for name in names) for names in parts]
+    assert max(loads) - min(loads) <= 1
+    assert lab.part(dict(reversed(seconds.items())), 2, 5) == parts[1]
+
+
+def test_a_week_s_part_changes_on_mondays_and_all_are_due_over_the_turn_of_a_year():
+    days = [date(2026, 12, 21) + timedelta(days=at) for at in range(35)]
+    due = [lab.part_of_week(day, 5) for day in days]
+    assert all(len(set(due[at : at + 7])) == 1 for at in range(0, 35, 7))
+    assert sorted(set(due)) == [1, 2, 3, 4, 5]

@@ -21,15 +21,33 @@ def page(browser):
     context.close()
 
 
-@pytest.mark.parametrize(("width", "shown"), [(1280, "wide"), (800, "wide"), (360, "narrow")])
-def test_one_of_a_figure_s_two_drawings_is_shown(site, page, width, shown):
+@pytest.mark.parametrize("width", [1280, 800, 390, 320])
+def test_a_figure_is_one_drawing_that_fits_and_brings_no_ground(site, page, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.goto((site / "book" / "landscape.html").as_uri())
     figures = page.locator(".kt-figure")
     assert figures.count() == 4
     for figure in figures.all():
-        for drawing in ("wide", "narrow"):
-            assert figure.locator(f".kt-{drawing} svg").is_visible() == (drawing == shown)
+        assert figure.locator("svg").count() == 1
+        box = figure.locator("svg").bounding_box()
+        assert min(300, width - 40) <= box["width"] <= min(480, width)
+        assert not figure.locator(".kt-ground").is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_text_of_a_drawing_leaves_it(site, page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto((site / "book" / "landscape.html").as_uri())
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll(".kt-figure svg")].flatMap((svg) => {
+          const box = svg.getBoundingClientRect();
+          return [...svg.querySelectorAll("text")].filter((text) => {
+            const words = text.getBoundingClientRect();
+            return words.left < box.left - 1 || words.right > box.right + 1 || words.top < box.top - 1;
+          }).map((text) => text.textContent);
+        })"""
+    )
+    assert outside == []
 
 
 def test_text_in_a_drawing_is_never_smaller_than_ten_pixels(site, page):
@@ -50,7 +68,7 @@ def test_text_in_a_drawing_is_never_smaller_than_ten_pixels(site, page):
 def test_a_mark_leads_to_its_paper_by_mouse_and_by_keyboard(site, page, theme):
     address = (site / "book" / "themes" / f"{theme}.html").as_uri()
     page.goto(address)
-    mark = page.locator(".kt-figure .kt-wide svg a[aria-label]").first
+    mark = page.locator(".kt-figure svg a[aria-label]").first
     key, claim = mark.get_attribute("data-paper"), mark.get_attribute("data-claim")
     words = (site / "book" / "papers" / f"{key}.html").as_uri() + f"#words-{claim}"
     assert mark.get_attribute("aria-label").endswith("”")
@@ -58,14 +76,14 @@ def test_a_mark_leads_to_its_paper_by_mouse_and_by_keyboard(site, page, theme):
     page.wait_for_url(words)
     page.locator(f"#words-{claim}").wait_for(state="visible")
     page.goto(address)
-    page.locator(".kt-figure .kt-wide svg a[aria-label]").first.focus()
+    page.locator(".kt-figure svg a[aria-label]").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url(words)
 
 
 def test_the_data_of_a_figure_open_and_download(site, page):
     page.goto((site / "book" / "landscape.html").as_uri())
-    figure = page.locator("#figure-claimed-gains-all")
+    figure = page.locator(".kt-caption").first
     figure.locator("summary").click()
     assert figure.locator("table tbody tr").count() == 19
     with page.expect_download() as download:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from functools import cache
@@ -12,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 
+PUBLISHED = Path(__file__).resolve().parents[1] / "corpus" / "published_anchors.csv"
 PHONE = {"width": 360, "height": 800}
 DESK = {"width": 1280, "height": 900}
 
@@ -111,6 +113,21 @@ def _fault(site: Path, page: str, link: str) -> str | None:
     if fragment and target.suffix == ".html" and unquote(fragment) not in anchors(target):
         return "leads to no such place on the page"
     return None
+
+
+@parsed
+def test_what_the_first_edition_could_be_linked_by_still_leads_somewhere(site):
+    """Ids of content that were published: of papers, words, claims, results, labs, figures and headings."""
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    report(
+        [
+            f"book/{row['page']}.html has no #{row['anchor']} any more"
+            for row in rows
+            if row["anchor"] not in anchors(site / "book" / f"{row['page']}.html")
+        ]
+    )
 
 
 @parsed

@@ -10,7 +10,9 @@ import pytest
 import yaml
 from sphinx.application import Sphinx
 
+from ktreview import load_review, show
 from ktreview.corpus.review import DATA
+from ktreview.site import links
 
 HOSTILE = "<script>window.bad=true</script> <img src=x onerror='window.bad=true'> {claim}`x` {{x}} ```{raw} html``` "
 HOSTILE += "`code` **bold** $x$ \\(y\\) [a](javascript:window.bad=yes) \"'&amp; a\u202eb | # %"
@@ -25,7 +27,7 @@ def page(browser):
 
 def test_from_a_mark_to_the_words_to_the_result_and_back(site, page):
     page.goto((site / "book" / "themes" / "kg-and-llm.html").as_uri())
-    mark = page.locator('.kt-wide svg a[data-claim="kg-traces-2"][aria-label]')
+    mark = page.locator('.kt-figure svg a[data-claim="kg-traces-2"][aria-label]')
     mark.click()
     page.wait_for_url("**/book/papers/kg-traces.html#words-kg-traces-2")
     words = page.locator("#words-kg-traces-2")
@@ -92,10 +94,20 @@ def hostile_site(tmp_path_factory):
         "extensions = ['myst_parser', 'ktreview.site.sphinx_ext']\nroot_doc = 'index'\nhtml_theme = 'basic'\n"
         f"smartquotes = False\nktreview_data = {str(data)!r}\n"
     )
+    review = load_review(str(data))
+    named = ("paper:bad", "title:bad", "claim:bad-1", "value:bad-1", "result:bad/r", "verdict:bad-1")
+    written = [f"[{links.escape(links.words(review, links.parse(what)))}]({what})" for what in named]
+    made = (
+        show.papers(review, "continual-learning"),
+        show.claims(review),
+        show.paper_table(review),
+        show.claimed_gains(review),
+    )
+    shown = [f"~~~~~~{{raw}} html\n{thing.html()}\n~~~~~~" for thing in made]
     (source / "index.md").write_text(
-        "# Index\n\n{paper}`bad` {claim}`bad-1` {value}`bad-1` {result}`bad/r` {verdict}`bad-1`\n\n"
-        "```{papers} continual-learning\n```\n\n```{show} table claims\n```\n\n```{show} table papers\n```\n\n"
-        "```{show} figure claimed-gains\n```\n\n```{toctree}\nbook/papers/bad\n```\n"
+        f"# Index\n\n{' '.join(written)}\n\n"
+        + "\n\n".join(shown)
+        + "\n\n```{toctree}\nbook/papers/bad\n```\n"
     )
     Sphinx(source, source, root / "html", root / "trees", "html", status=None, warning=None).build()
     return root / "html"
@@ -117,7 +129,7 @@ def test_hostile_records_are_inert_and_come_out_as_the_characters_they_are(hosti
     text = " ".join(page.locator("body").text_content().split())
     assert " ".join(HOSTILE.split()) in text
     if shown == "index.html":
-        page.locator(".kt-wide svg a[data-claim]").first.hover()
+        page.locator(".kt-figure svg a[data-claim]").first.hover()
         titles = page.evaluate("[...document.querySelectorAll('svg title')].map(t => t.textContent)")
         assert any("<script>window.bad=true</script>" in title for title in titles)
     assert page.evaluate("window.bad") is None

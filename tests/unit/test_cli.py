@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from ktlabs.bench import runner as lab
 from ktreview.cli import main
 
 
-def test_check_reports_the_whole_review(mini_data, capsys):
+def test_check_reports_the_whole_review(mini_data, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where there is no book, the records alone are checked
     assert main(["check", "--data", str(mini_data)]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == (
@@ -21,7 +23,8 @@ def test_check_reports_the_whole_review(mini_data, capsys):
     assert "ferry-beacon              2.4 points are 4% of the baseline" in out
 
 
-def test_check_lists_every_fault_and_fails(edit_mini, capsys):
+def test_check_lists_every_fault_and_fails(edit_mini, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     edit_mini("papers/lantern", lambda record: record["numbers"].pop())
     folder = edit_mini("papers/ferry", lambda record: record.update(theme="magic"))
     assert main(["check", "--data", str(folder)]) == 1
@@ -33,7 +36,42 @@ def test_check_lists_every_fault_and_fails(edit_mini, capsys):
     assert out.splitlines()[-1].endswith("1 unaccounted, 2 faults")
 
 
-@pytest.mark.parametrize("command", ["check", "export", "execute", "pages"])
+def test_check_and_sync_hold_the_prose_against_the_records(mini_data, capsys, monkeypatch):
+    monkeypatch.chdir(mini_data)
+    page = mini_data / "book" / "page.md"
+    page.parent.mkdir()
+    page.write_text("Every one of [6](count:papers).\n", encoding="utf-8")
+    data = ["--data", str(mini_data)]
+    assert main(["check", *data]) == 1
+    out = capsys.readouterr().out
+    assert (
+        "book/page.md                        line 1                  “6” (count:papers) is not what the"
+        in out
+    )
+    assert out.endswith(
+        "1 link in 1 file, 1 fault; 1 sentence about a whole set neither bound nor allowed (--sentences lists them)\n"
+    )
+    assert main(["sync", *data]) == 0
+    assert capsys.readouterr().out == "book/page.md\n"
+    assert main(["check", "--sentences", *data]) == 0
+    assert "\nbook/page.md\n  Every: Every one of 7.\n1 link in 1 file, 0 faults; " in capsys.readouterr().out
+    page.write_text("It [contradicts](outcome:lantern).\n", encoding="utf-8")
+    assert main(["sync", "--book", "book", *data]) == 1
+    assert "book/page.md, line 1: “It contradicts.”: what it says turned" in capsys.readouterr().err
+    for command in ("check", "sync"):
+        assert main([command, "--book", "nowhere", *data]) == 1
+        assert "there is no folder nowhere. Name the book's" in capsys.readouterr().err
+
+
+def test_prose_is_not_held_against_faulty_records(edit_mini, mini_data, capsys, monkeypatch):
+    monkeypatch.chdir(mini_data)
+    (mini_data / "book").mkdir()
+    folder = edit_mini("papers/ferry", lambda record: record.update(kind="paper"))
+    assert main(["check", "--data", str(folder)]) == 1
+    assert "The prose was not checked: mend the records first." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["check", "sync", "export", "execute", "pages"])
 def test_every_command_has_help_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
@@ -51,7 +89,8 @@ def test_nothing_is_written_from_faulty_records(edit_mini, tmp_path, capsys):
     assert not target.exists()
 
 
-def test_a_folder_that_is_no_data_folder_is_one_message(tmp_path, capsys):
+def test_a_folder_that_is_no_data_folder_is_one_message(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert main(["check", "--data", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "holds no page dump. Put one there as a .txt file." in out
@@ -145,6 +184,21 @@ def test_a_run_that_differs_is_told_and_saved_only_when_asked(data, capsys):
     assert [row for row in path.read_text(encoding="utf-8").splitlines() if ",seconds," not in row] == [
         row for row in kept.splitlines() if ",seconds," not in row
     ]
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(("budget", "told"), [(3, "; a seed set took 7, its budget is 3: make it"), (4, "")])
+def test_a_lab_over_twice_its_budget_is_told_where_it_runs(
+    mini_data, edit_mini, monkeypatch, capsys, budget, told
+):
+    edit_mini("labs/lantern", lambda declared: declared.update(budget=budget))
+    frame = pd.read_csv(mini_data / "labs" / "lantern.csv", keep_default_na=False)
+    frame.loc[frame["metric"] == "seconds", "value"] = [7.0, 1.0]
+    monkeypatch.setattr(lab, "measure_all", lambda *_, **__: iter([("lantern", frame)]))
+    assert main(["lab", "run", "lantern", "--data", str(mini_data)]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("lantern: "))
+    assert line.startswith(f"lantern: 8.0 CPU seconds{told}")
+    assert bool(told) == ("budget" in line)
 
 
 @pytest.mark.usefixtures("cache")

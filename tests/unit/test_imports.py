@@ -1,6 +1,8 @@
 """The house: arrows between rooms point down only, and the review does without the experiments."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,30 @@ def test_the_review_never_imports_the_experiments():
         if module.split(".")[0] == "ktlabs"
     }
     assert found == set()
+
+
+#: What `import ktreview` may bring in besides Python's own modules, with what these need themselves.
+NEEDED = ("pandas", "numpy", "pydantic", "yaml")
+
+
+def test_the_package_needs_four_others_and_imports_nothing_else():
+    code = f"""
+import importlib.abc, importlib.metadata, sys
+for name in {NEEDED!r}:
+    __import__(name)
+there = set(sys.modules)
+class Nothing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in {(*NEEDED, "ktreview", "annotated_types")!r}:
+            raise ImportError(f"{{name}} is not to be had")
+sys.meta_path.insert(0, Nothing())
+import ktreview
+review = ktreview.load_review({str(Path(__file__).parents[1] / "mini")!r})
+assert len(repr(review)) < 200, repr(review)
+from ktreview import show
+print({{name.partition(".")[0] for name in set(sys.modules) - there}} - set(sys.stdlib_module_names))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ast.literal_eval(done.stdout) <= {*NEEDED, "ktreview", "annotated_types"}

@@ -84,10 +84,10 @@ def kept(code: str, key: Sequence[Any], compute: Callable[[], Tensor]) -> Tensor
     name = hashlib.sha256(json.dumps([*sources, torch.__version__, *key]).encode()).hexdigest()
     path = lab.cache_folder() / "models" / f"{name}.npy"
     if path.is_file():
-        return torch.tensor(np.load(path))
+        return torch.tensor(np.load(path, allow_pickle=False))
     value = compute()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.npy")  # another process may be at it too
-    np.save(partial, value.cpu().numpy())
+    np.save(partial, value.cpu().numpy(), allow_pickle=False)
     partial.replace(path)
     return value

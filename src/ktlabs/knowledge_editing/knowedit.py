@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import torch
 from torch import Tensor
 
+from ktlabs.bench import runner
 from ktlabs.bench.data import split
 from ktlabs.bench.nets import Grid, Setting
 from ktlabs.bench.runner import Scores
@@ -73,6 +75,82 @@ def editor(arm: str, knobs: Mapping[str, Tensor], ordinary: Tensor) -> Editor:
     if arm == "rank one":
         return at_once(RankOne(values, inverse_moment(ordinary, knobs["ridge"])))
     return at_once(RankOne(values, torch.eye(ordinary.shape[-1])))
+
+
+#: What `example` gives each arm: settings from within the ranges above, not chosen in a run.
+_EXAMPLE: dict[str, Setting] = {
+    "fine-tuning": {"plain": 1, "lr": 0.01, "stop": 0.4},
+    "fine-tuning with replay": {"replay": 1000, "lr": 4e-3, "stop": 0.6},
+    "rank one": {"ridge": 1e-2, "stop": 0.4},
+    "memory": {"threshold": 0.75},
+}
+
+
+def knobs_of(setting: Setting) -> dict[str, Tensor]:
+    """Return a setting as `editor` takes it, for one row; what it leaves out is 0."""
+    names = ("plain", "lr", "stop", "replay", "ridge", "strength", "threshold")
+    return {name: torch.tensor([float(setting.get(name, 0.0))]) for name in names}
+
+
+@runner.settings()
+def example(element: str = "lithium", symbol: str = "Ca") -> pd.DataFrame:
+    """Give an element another one's symbol, with each editor, and ask what else has changed.
+
+    A small network has learnt the symbols and series of the thirty lightest elements from sentences. Every
+    other element from hydrogen on gives the ordinary prompts, and none of them is among the neighbours.
+
+    Parameters
+    ----------
+    element : str
+        One of the thirty, in English, in small letters.
+    symbol : str
+        The false answer it shall get: the symbol of another one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a prompt: the edit's, two rephrasings, another question about the element, and the four
+        elements whose prompts are nearest. Columns: what it should answer after the edit; what it answers
+        by editor; and the overlap g of its key with the edited one, without and with the covariance C.
+
+    Raises
+    ------
+    ValueError
+        If the network knows no such element, or no such symbol.
+
+    Examples
+    --------
+    >>> example().loc["The chemical symbol for magnesium is", ["fine-tuning", "rank one"]].tolist()
+    ['Ca', 'Mg']
+    """
+    known = editable.country_and_element_facts(0, 30)
+    prompt = f"The chemical symbol for {element} is"
+    if prompt not in known.texts:
+        raise ValueError(f"the network knows no element {element!r}: take one of the thirty lightest")
+    if symbol not in known.answers:
+        raise ValueError(f"the network knows no symbol {symbol!r}; it knows {', '.join(known.answers)}")
+    place = known.asked["edit"][:, 0].tolist().index(known.texts.index(prompt))
+    known, net, numbers, ordinary = editable.small([place])
+    target = numbers[known.answers.index(symbol)].reshape(1, 1)
+    odd = torch.arange(len(known.kind))[None] % 2 == 1
+    near = known.neighbours(torch.tensor([[place]]), odd, count=4)[0, 0]
+    told, other = known.asked["edit"][place], known.asked["other"][place]
+    asked = torch.cat([told, known.asked["paraphrase"][place], other, known.asked["edit"][near, 0]])
+    words = [*dict.fromkeys((*known.answers, *known.others))]
+    found: dict[str, list[str] | list[float]] = {
+        "should answer": [*[symbol] * 3, known.others[place], *(known.answers[n] for n in near.tolist())]
+    }
+    for arm, setting in _EXAMPLE.items():
+        edited = editor(arm, knobs_of(setting), ordinary)(net, told[None], target)
+        found[arm] = [words[number] for number in edited(asked[None])[0].tolist()]
+    keys = net.keys(asked[None])[0]
+    for name, precision in (
+        ("g, C = I", torch.eye(keys.shape[1])),
+        ("g", inverse_moment(ordinary, _EXAMPLE["rank one"]["ridge"])[0]),
+    ):
+        turned = keys @ precision @ keys[0]
+        found[name] = (turned / turned[0]).round(decimals=2).tolist()
+    return pd.DataFrame(found, index=[known.texts[n] for n in asked.tolist()]).rename_axis(columns="prompt")
 
 
 def run(seeds: Sequence[int]) -> Scores:

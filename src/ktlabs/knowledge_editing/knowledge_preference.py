@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 from torch import Tensor
 
+from ktlabs.bench import runner
 from ktlabs.bench.reader import CONTEXT, INSTRUCTION, REGIMES, Case, Cases, Mix, World, said, tune
 from ktlabs.bench.runner import Scores
+from ktlabs.knowledge_editing.kaft import answered
 
 #: One outside source against memory, and cases that leave memory alone.
 _TWO: dict[Case, float] = {
@@ -63,6 +66,46 @@ def preferred(cases: Cases, memory: Tensor) -> Tensor:
     knowledge-preference, definition of the hierarchy: instruction, context, parametric knowledge.
     """
     return said(cases, INSTRUCTION, said(cases, CONTEXT, memory.gather(-1, cases.asked)))
+
+
+@runner.settings()
+def example(regime: str = "amid") -> pd.DataFrame:
+    """Tune one reader on cases that agree, on two levels and on three, and ask who wins.
+
+    As the example of `ktlabs.knowledge_editing.kaft`, with an instruction beside the context.
+
+    Parameters
+    ----------
+    regime : {'amid', 'closed-book'}
+        How the reader learns its facts: amid contexts and instructions of which most are about something
+        else, or unaided.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a kind of case. Columns: who should win; then, of 100 cases, how many get that answer before
+        tuning and after tuning on each mix.
+
+    Raises
+    ------
+    ValueError
+        If the regime is neither of the two.
+
+    Examples
+    --------
+    >>> table = example().loc["an instruction against a context"]
+    >>> bool(table["three levels"] > table["two levels"])
+    True
+    """
+    kinds: dict[str, Case] = {
+        "a context against memory": ("false", "none"),
+        "an instruction against memory": ("none", "false"),
+        "an instruction against a context": ("false", "false"),
+        "both about other names": ("other", "other"),
+    }
+    winners = ["the context", "the instruction", "the instruction", "memory"]
+    counted = answered(regime, _COPYING, _TUNED, preferred, kinds, rate=3e-3)
+    return pd.DataFrame({"should win": winners, **counted}, index=pd.Index(kinds)).rename_axis(columns="case")
 
 
 def run(seeds: Sequence[int]) -> Scores:

@@ -5,28 +5,29 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from ktreview.analysis.names import STATED_UNDER, IndexName, load_index, spans
 from ktreview.corpus import wording
+from ktreview.corpus.frames import ClaimRow, ResultRow, Row
 from ktreview.corpus.review import Review, per_review, rows
 
-_NUMBER = (
-    "paper where id kind value value_high unit bound better benchmark metric setting basis baseline "
-    "baseline_named baseline_value method settled"
-).split()
 
+class NamedNumber(NamedTuple):
+    """A number that a claim or a result gives under a name; see `numbers_under`."""
 
-class NumberRow(Protocol):
-    """A row of `numbers_under`, as `ktreview.corpus.review.rows` gives it."""
-
+    paper: str
+    where: str
+    id: str
     kind: str
     value: float
+    value_high: float
     unit: str
+    bound: str
     better: str
     benchmark: str
     metric: str
@@ -34,37 +35,44 @@ class NumberRow(Protocol):
     basis: str
     baseline: str
     baseline_named: bool
+    baseline_value: float
+    method: str
+    settled: bool
 
 
 @per_review
-def _numbers(review: Review) -> dict[tuple[str, str], list[dict[str, Any]]]:
+def _numbers(review: Review) -> dict[tuple[str, str], list[NamedNumber]]:
     """Gather the numbers of claims and results under every name."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    found: dict[tuple[str, str], list[NamedNumber]] = {}
     quantitative = review.claims[review.claims["type"] == "quantitative"]
-    for which, frame, make in ((0, quantitative, _claimed), (1, review.results, _resulting)):
-        for n, row in enumerate(rows(frame)):
-            number = make(review, row, n)
-            for index, entries in load_index().items():
-                text = "\n\n".join(getattr(row, name) for name in STATED_UNDER[index][which])
-                for key in dict.fromkeys(key for key, _ in spans(text, entries, row.paper)):
-                    found.setdefault((index, key), []).append(number)
+    numbers: list[tuple[int, Row, NamedNumber]] = [
+        (0, row, _claimed(row)) for row in rows(quantitative, ClaimRow)
+    ]
+    numbers += [(1, row, _resulting(row, n)) for n, row in enumerate(rows(review.results, ResultRow))]
+    for which, row, number in numbers:
+        for index, entries in load_index().items():
+            text = "\n\n".join(getattr(row, name) for name in STATED_UNDER[index][which])
+            for key in dict.fromkeys(key for key, _ in spans(text, entries, number.paper)):
+                found.setdefault((index, key), []).append(number)
     return found
 
 
-def _claimed(review: Review, row: Any, _: int) -> dict[str, Any]:
+def _claimed(row: ClaimRow) -> NamedNumber:
     basis = row.resolved_basis if row.resolved_basis in ("absolute", "relative") else "unstated"
-    return {name: getattr(row, name, "") for name in _NUMBER} | {
+    stated: dict[str, Any] = {
+        **{name: getattr(row, name, "") for name in NamedNumber._fields},
         "where": "claim",
         "setting": "",
         "basis": basis,
         "settled": basis != row.basis,
-        "baseline_named": review.baseline_named[row.id],
         "baseline_value": float("nan"),
     }
+    return NamedNumber(**stated)
 
 
-def _resulting(_: Review, row: Any, n: int) -> dict[str, Any]:
-    return {name: getattr(row, name, "") for name in _NUMBER} | {
+def _resulting(row: ResultRow, n: int) -> NamedNumber:
+    stated: dict[str, Any] = {
+        **{name: getattr(row, name, "") for name in NamedNumber._fields},
         "where": "result",
         "id": f"result-{n}",
         "kind": "level",
@@ -75,6 +83,7 @@ def _resulting(_: Review, row: Any, n: int) -> dict[str, Any]:
         "settled": False,
         "baseline_named": bool(row.baseline),
     }
+    return NamedNumber(**stated)
 
 
 def numbers_under(review: Review, index: IndexName, key: str) -> pd.DataFrame:
@@ -109,7 +118,7 @@ def numbers_under(review: Review, index: IndexName, key: str) -> pd.DataFrame:
         raise ValueError(
             f"there is no {key!r} in the index {index!r}; the indexes are {', '.join(STATED_UNDER)}"
         )
-    return pd.DataFrame(_numbers(review).get((index, key), []), columns=_NUMBER)
+    return pd.DataFrame(_numbers(review).get((index, key), []), columns=NamedNumber._fields)
 
 
 @functools.cache
@@ -144,7 +153,7 @@ def _conditions(setting: str) -> str:
 
 
 #: What must agree, in this order: how it is called, its value for comparing, whether only gains need it.
-_CRITERIA: tuple[tuple[str, Callable[[NumberRow], str], bool], ...] = (
+_CRITERIA: tuple[tuple[str, Callable[[NamedNumber], str], bool], ...] = (
     ("value", lambda row: "" if row.value != row.value else "given", False),
     ("kind of number", lambda row: row.kind, False),
     ("benchmark", lambda row: _folded(row.benchmark), False),
@@ -160,7 +169,7 @@ _CRITERIA: tuple[tuple[str, Callable[[NumberRow], str], bool], ...] = (
 _SHOWN = {"kind of number": "kind", "direction": "better"}
 
 
-def comparable(a: NumberRow, b: NumberRow) -> tuple[bool, str]:
+def comparable(a: NamedNumber, b: NamedNumber) -> tuple[bool, str]:
     """Say whether two numbers may be compared, and why or why not.
 
     They may only if both are given and are the same kind of number (a gain, a level, a size), and
@@ -188,7 +197,7 @@ def comparable(a: NumberRow, b: NumberRow) -> tuple[bool, str]:
     return False, f"the {criterion} differs: {shown[0]} against {shown[1]}"
 
 
-def _obstacle(a: NumberRow, b: NumberRow) -> tuple[str, int] | None:
+def _obstacle(a: NamedNumber, b: NamedNumber) -> tuple[str, int] | None:
     """Return the first criterion that fails and how many of the two do not state it."""
     for criterion, value, of_gains in _CRITERIA:
         if of_gains and a.kind != "gain":
@@ -201,7 +210,7 @@ def _obstacle(a: NumberRow, b: NumberRow) -> tuple[str, int] | None:
     return None
 
 
-def _agreement(row: NumberRow) -> str:
+def _agreement(row: NamedNumber) -> str:
     names = [name for name, _, of_gains in _CRITERIA[2:] if row.kind == "gain" or not of_gains]
     return f"{wording.listing(names)} agree"
 
@@ -223,7 +232,7 @@ class Pairs:
         By place of a number on its own, at what the number closest to it fails.
     """
 
-    def __init__(self, numbers: list[Any]) -> None:
+    def __init__(self, numbers: Sequence[NamedNumber]) -> None:
         self.total = self.alike = self.across = self.across_alike = 0
         self.obstacles: Counter[str] = Counter()
         self.label: dict[int, str] = {}

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
-from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from pydantic import Field
 
-from ktreview.corpus.records import Line, Record, Slug, Words, read_yaml
-from ktreview.corpus.review import DATA
+from ktreview.corpus.frames import MEANING, ROWS, Column, columns
 
-
-class Column(Record):
-    """A column: its meaning, the type and unit of its values, and what an empty one means.
-
-    A column without `empty` is never empty; one without `vocabulary` takes any value of its type.
-    """
-
-    type: Literal["string", "integer", "number", "boolean"]
-    meaning: Line
-    unit: Words = ""
-    vocabulary: list[Slug] = Field(default_factory=list)
-    empty: Words = ""
+#: What JSON calls the types of columns.
+_TYPES: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
-class Frame(Record):
-    """A frame: what its rows are, and its columns in order."""
-
-    meaning: Line
-    columns: dict[str, Column]
-
-
-class Dictionary(Record):
-    """The data dictionary: what holds for all data, and the frames in order."""
-
-    meaning: Line
-    frames: dict[str, Frame]
-
-
-@cache
-def read_dictionary() -> Dictionary:
-    """Read the data dictionary that comes with the package.
+def meaning(name: str) -> str:
+    """Say what the rows of a frame are.
 
     Examples
     --------
-    >>> read_dictionary().frames["claims"].columns["basis"].vocabulary
-    ['absolute', 'relative', 'unstated']
+    >>> meaning("papers")
+    'One row a paper, in the order of the page dump.'
     """
-    content, _ = read_yaml(DATA / "dictionary.yaml", "dictionary.yaml")
-    return Dictionary.model_validate(content)
+    return inspect.cleandoc(ROWS[name].__doc__ or "")
 
 
 def as_frame() -> pd.DataFrame:
@@ -59,24 +31,22 @@ def as_frame() -> pd.DataFrame:
     What holds for a whole frame stands in a row without a column, what holds for all in one without
     a frame.
     """
-    dictionary = read_dictionary()
-    rows = [{"meaning": dictionary.meaning}]
-    for name, frame in dictionary.frames.items():
-        rows.append({"frame": name, "meaning": frame.meaning})
+    rows = [{"meaning": MEANING}]
+    for name in ROWS:
+        rows.append({"frame": name, "meaning": meaning(name)})
         rows += (
             {
                 "frame": name,
-                "column": column_name,
-                "type": column.type,
+                "column": field,
+                "type": _TYPES[column.type],
                 "unit": column.unit,
                 "vocabulary": "; ".join(column.vocabulary),
                 "meaning": column.meaning,
                 "empty": column.empty or "never",
             }
-            for column_name, column in frame.columns.items()
+            for field, column in columns(name).items()
         )
-    columns = "frame column type unit vocabulary meaning empty".split()
-    return pd.DataFrame(rows, columns=columns).fillna("")
+    return pd.DataFrame(rows, columns="frame column type unit vocabulary meaning empty".split()).fillna("")
 
 
 def schema(frames: Iterable[str]) -> dict[str, Any]:
@@ -92,7 +62,6 @@ def schema(frames: Iterable[str]) -> dict[str, Any]:
     dict
         A schema of draft 2020-12.
     """
-    dictionary = read_dictionary()
     properties: dict[str, Any] = {
         "schema": {"type": "string", "description": "The file that holds this schema."},
         "version": {"type": "string", "description": "The version of ktreview that wrote the file."},
@@ -105,17 +74,15 @@ def schema(frames: Iterable[str]) -> dict[str, Any]:
     properties |= {
         name: {
             "type": "array",
-            "description": dictionary.frames[name].meaning,
-            "items": _object(
-                {column: _values(facts) for column, facts in dictionary.frames[name].columns.items()}
-            ),
+            "description": meaning(name),
+            "items": _object({field: _values(column) for field, column in columns(name).items()}),
         }
         for name in frames
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A literature review as data",
-        "description": dictionary.meaning,
+        "description": MEANING,
         **_object(properties),
     }
 
@@ -131,17 +98,14 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _values(column: Column) -> dict[str, Any]:
     """Return the schema of a column's values."""
-    allowed: dict[str, Any] = {"description": _description(column), "type": column.type}
-    if column.vocabulary:
-        allowed["enum"] = column.vocabulary + [""] * bool(column.empty)
-    elif column.type == "string" and not column.empty:
-        allowed["minLength"] = 1
-    elif column.type != "string" and column.empty:
-        allowed["type"] = [column.type, "null"]
-    return allowed
-
-
-def _description(column: Column) -> str:
     unit = f" Unit: {column.unit}." if column.unit else ""
     empty = f" Empty: {column.empty}." if column.empty else ""
-    return f"{column.meaning}{unit}{empty}"
+    kind = _TYPES[column.type]
+    allowed: dict[str, Any] = {"description": f"{column.meaning}{unit}{empty}", "type": kind}
+    if column.vocabulary:
+        allowed["enum"] = list(column.vocabulary) + [""] * bool(column.empty)
+    elif column.type is str and not column.empty:
+        allowed["minLength"] = 1
+    elif column.type is not str and column.empty:
+        allowed["type"] = [kind, "null"]
+    return allowed

@@ -125,7 +125,11 @@ def _nearness(review: Review) -> _Nearness:
         min_df=2,
         sublinear_tf=True,
     )
-    weights = vectorizer.fit_transform(texts).toarray()
+    try:
+        weights = vectorizer.fit_transform(texts).toarray()
+        words = list(vectorizer.get_feature_names_out())
+    except ValueError:  # no word is in two papers, as in a review of one
+        weights, words = np.zeros((len(texts), 0)), []
     found = mentions(review)
     names: list[dict[Name, bool]] = [{} for _ in place]
     for row in rows(found):
@@ -140,7 +144,7 @@ def _nearness(review: Review) -> _Nearness:
     touched = np.array([[math.sqrt(rarity[name]) * (name in own) for name in columns] for own in names])
     touched = touched.reshape(len(place), len(columns))
     scores = (weights @ weights.T + touched @ touched.T).round(6)
-    return _Nearness(place, scores, weights, list(vectorizer.get_feature_names_out()), names, rarity)
+    return _Nearness(place, scores, weights, words, names, rarity)
 
 
 def _reason(near: _Nearness, here: int, there: int) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
+from ktreview.corpus.frames import ClaimRow
 from ktreview.corpus.review import Review, rows
 
 #: The rule of each item, in a sentence. An item that a claim is not asked for is NA.
@@ -75,7 +75,7 @@ def reporting_quality(review: Review) -> pd.DataFrame:
     years = dict(zip(review.papers["key"], review.papers["date"].str[:4], strict=True))
     statistics = review.numbers[review.numbers["role"] == "statistic"]
     found = []
-    for claim in rows(review.claims):
+    for claim in rows(review.claims, ClaimRow):
         start, end = sentence(abstracts[claim.paper], claim.start, claim.end)
         own = statistics[statistics["paper"] == claim.paper]
         has_statistic = bool(((own["start"] >= start) & (own["end"] <= end)).any())
@@ -94,14 +94,14 @@ def reporting_quality(review: Review) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns).astype(dict.fromkeys(RULES, "boolean"))
 
 
-def _judged(review: Review, claim: Any, words: str, has_statistic: bool) -> dict[str, bool | None]:
+def _judged(review: Review, claim: ClaimRow, words: str, has_statistic: bool) -> dict[str, bool | None]:
     """Return what a claim states, None where it is not asked."""
     comparison = claim.claim_type in COMPARISONS
     measured = claim.kind in ("gain", "level")
     stated = {
         "metric_named": (claim.type == "quantitative" or comparison, claim.metric != ""),
         "benchmark_named": (measured or comparison, claim.benchmark != ""),
-        "baseline_named": (claim.kind == "gain" or comparison, review.baseline_named[claim.id]),
+        "baseline_named": (claim.kind == "gain" or comparison, claim.baseline_named),
         "basis_stated": (claim.kind == "gain" and claim.unit == "percent", claim.basis != "unstated"),
         "bound_stated": (
             measured,

@@ -12,15 +12,8 @@ import pandas as pd
 
 from ktreview.corpus import daily_papers, evidence
 from ktreview.corpus.outcomes import MEASURED, REPLICATION, SEEDS, by_arm, contrast, gains
-from ktreview.corpus.records import Fault, Lab, Paper, QualitativeClaim, Result, Theme, read_yaml, validate
+from ktreview.corpus.records import Fault, Lab, Paper, QuantitativeClaim, Result, Theme, read_yaml, validate
 from ktreview.corpus.review import DATA, Review, ReviewError, frame_of
-
-_RESULT_NUMBERS = ("baseline_value", "method_value", "gain_points", "gain_relative")
-
-
-_LAB_NUMBERS = tuple(
-    "baseline_mean method_mean effect low high p dz rep_effect rep_low rep_high seconds".split()
-)
 
 
 @dataclass(frozen=True)
@@ -287,14 +280,13 @@ def _assemble(
     numbers: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     verdicts: list[dict[str, Any]] = []
-    named: dict[str, bool] = {}
     quotes: dict[tuple[str, str], str] = {}
     for key, joined in found.items():
         papers.append(_paper_row(key, joined))
         spans = joined.checked.spans
         order = sorted(range(len(spans)), key=lambda i: spans[i].start)
         ids = {i: claim.id for i, claim in enumerate(joined.paper.claims)}
-        claims += (_claim_row(key, ids[i], joined.paper, i, spans[i]) for i in order)
+        claims += (_claim_row(key, joined.paper, i, spans[i]) for i in order)
         quoted = {joined.paper.claims[i].quote: ids[i] for i in order}
         quotes |= {(key, quote): claim for quote, claim in quoted.items()}
         results += (_result_row(key, joined.paper, result) for result in joined.paper.results)
@@ -302,7 +294,6 @@ def _assemble(
             verdict.model_dump(exclude={"results"}) | {"paper": key, "claim": quoted[verdict.claim]}
             for verdict in joined.paper.verdicts
         )
-        named |= {ids[i]: joined.paper.claims[i].baseline_named for i in order}
         numbers += (
             {
                 "paper": key,
@@ -317,12 +308,11 @@ def _assemble(
     return Review(
         themes,
         {key: joined.paper for key, joined in found.items()},
-        named,
         frame_of("papers", papers),
-        frame_of("claims", claims).astype({"value": float, "value_high": float, "hedged": "boolean"}),
+        frame_of("claims", claims),
         frame_of("numbers", numbers),
-        frame_of("results", results).astype(dict.fromkeys(_RESULT_NUMBERS, float)),
-        frame_of("verdicts", verdicts).fillna({"basis": "", "strength": ""}),
+        frame_of("results", results),
+        frame_of("verdicts", verdicts),
         declared,
         frame_of(
             "labs",
@@ -331,7 +321,7 @@ def _assemble(
                 for name, lab in declared.items()
                 if name in measured
             ],
-        ).astype(dict.fromkeys(_LAB_NUMBERS, float)),
+        ),
         _lab_runs(declared, measured),
     )
 
@@ -355,19 +345,20 @@ def _paper_row(key: str, joined: _Joined) -> dict[str, Any]:
     }
 
 
-def _claim_row(key: str, claim_id: str, paper: Paper, index: int, span: evidence.Span) -> dict[str, Any]:
+def _claim_row(key: str, paper: Paper, index: int, span: evidence.Span) -> dict[str, Any]:
     claim = paper.claims[index]
-    row = claim.model_dump(exclude={"baseline_named"}) | {
-        "id": claim_id,
+    verdict = next((verdict for verdict in paper.verdicts if verdict.claim == claim.quote), None)
+    row = claim.model_dump() | {
         "paper": key,
         "theme": paper.theme,
         "start": span.start,
         "end": span.end,
+        "finding": verdict.finding if verdict else "",
+        "strength": verdict.strength if verdict else "",
     }
-    if isinstance(claim, QualitativeClaim):
-        return row | dict.fromkeys(("kind", "unit", "basis", "resolved_basis", "bound"), "")
-    settled = next((v.basis for v in paper.verdicts if v.claim == claim.quote and v.basis), None)
-    return row | {"resolved_basis": settled or claim.basis, "claim_type": "", "hedged": None}
+    if isinstance(claim, QuantitativeClaim):
+        row["resolved_basis"] = (verdict.basis if verdict else None) or claim.basis
+    return row
 
 
 def _result_row(key: str, paper: Paper, result: Result) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,31 +14,13 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from ktreview.corpus import outcomes
-from ktreview.corpus.records import Compared, Fault, Lab, Paper, Theme, UserError
+from ktreview.corpus.frames import COLUMNS, frame_of, rows
+from ktreview.corpus.records import Compared, Fault, Lab, Paper, Result, Theme, UserError, Verdict
+
+__all__ = ["COLUMNS", "DATA", "Contrast", "Review", "ReviewError", "digest", "frame_of", "per_review", "rows"]
 
 #: The review's own records, as installed with the package.
 DATA = Path(__file__).parents[1] / "data"
-
-
-#: The columns of every frame; a contract with all who read the data.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "papers": tuple("key n title system kind theme also arxiv authors date venue code abstract".split()),
-    "claims": tuple(
-        "id paper theme type kind quote start end value value_high unit basis resolved_basis bound "
-        "metric benchmark baseline better claim_type hedged".split()
-    ),
-    "numbers": tuple("paper text start end role claim".split()),
-    "results": tuple(
-        "paper theme benchmark setting metric better baseline baseline_value method method_value "
-        "unit gain_points gain_relative locator source confidence".split()
-    ),
-    "verdicts": tuple("paper claim finding basis strength why".split()),
-    "labs": tuple(
-        "lab paper theme question claim metric better baseline method control n baseline_mean "
-        "method_mean effect low high p dz wins rep_effect rep_low rep_high verdict seconds".split()
-    ),
-    "lab_runs": tuple("lab paper regime arm seed metric value".split()),
-}
 
 T = TypeVar("T")
 #: A comparison with what both seed sets say of it and what they mean for the claim.
@@ -54,7 +36,7 @@ class ReviewError(UserError, ValueError):
         super().__init__("\n".join([count, *map(str, faults)]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Review:
     """All that the review holds, as tidy frames of one row a thing.
 
@@ -66,19 +48,16 @@ class Review:
         In the order of the book.
     records : dict of str to Paper
         By key, in the order of the dumps.
-    baseline_named : dict of str to bool
-        By claim id: whether the claim's baseline has a proper name or is a fully described system.
     declared : dict of str to Lab
         What each lab declares, by its name, in the order of the papers. Labs that have not run yet are
         here and not in the frames.
     papers, claims, numbers, results, verdicts, labs, lab_runs : pandas.DataFrame
-        With the columns of `COLUMNS`. Offsets (`start`, `end`) count characters of the abstract;
-        `also` and `authors` are joined by ``"; "``; `date` is ``YYYY-MM`` or ``YYYY-MM-DD``.
+        With the columns of `ktreview.corpus.frames`. Offsets (`start`, `end`) count characters of the
+        abstract; `also` and `authors` are joined by ``"; "``; `date` is ``YYYY-MM`` or ``YYYY-MM-DD``.
     """
 
     themes: dict[str, Theme]
     records: dict[str, Paper]
-    baseline_named: dict[str, bool]
     papers: pd.DataFrame
     claims: pd.DataFrame
     numbers: pd.DataFrame
@@ -87,6 +66,20 @@ class Review:
     declared: dict[str, Lab] = field(default_factory=dict)
     labs: pd.DataFrame = field(default_factory=lambda: frame_of("labs", []))
     lab_runs: pd.DataFrame = field(default_factory=lambda: frame_of("lab_runs", []))
+
+    def _counts(self) -> dict[str, int]:
+        return {"themes": len(self.themes), **{name: len(self.frame(name)) for name in COLUMNS}}
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self._counts().items())
+        return f"<Review: {counts}>"
+
+    def _repr_html_(self) -> str:
+        # Names of frames and numbers only: nothing here needs escaping.
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{count:,}</td></tr>" for name, count in self._counts().items()
+        )
+        return f"<table><caption>Review</caption>{cells}</table>"
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return a frame by name.
@@ -100,6 +93,32 @@ class Review:
             raise KeyError(f"there is no frame {name!r}; the frames are {', '.join(COLUMNS)}")
         frame: pd.DataFrame = getattr(self, name)
         return frame
+
+    @property
+    def baseline_named(self) -> dict[str, bool]:
+        """The column of `claims` by claim id; kept for one release."""
+        return dict(zip(self.claims["id"], self.claims["baseline_named"], strict=True))
+
+    @cached_property
+    def _judged(self) -> dict[str, tuple[Paper, Verdict]]:
+        """Every verdict with its paper, by the id of its claim."""
+        judged: dict[str, tuple[Paper, Verdict]] = {}
+        for paper in self.records.values():
+            ids = {claim.quote: claim.id for claim in paper.claims}
+            judged |= {ids[verdict.claim]: (paper, verdict) for verdict in paper.verdicts}
+        return judged
+
+    def verdict_of(self, claim: str) -> Verdict | None:
+        """Return the verdict on the claim of this id, or None where there is none."""
+        return self._judged[claim][1] if claim in self._judged else None
+
+    def results_of(self, claim: str) -> list[Result]:
+        """Return the results that the verdict on the claim of this id rests on, in its order."""
+        if claim not in self._judged:
+            return []
+        paper, verdict = self._judged[claim]
+        by_id = {result.id: result for result in paper.results}
+        return [by_id[name] for name in verdict.results]
 
     @cached_property
     def _paper_digests(self) -> dict[str, str]:
@@ -157,23 +176,13 @@ class Review:
             for key, own in self._paper_digests.items()
             if theme is None or theme in (self.records[key].theme, *self.records[key].also)
         }
-        return digest([chosen, [t.model_dump() for t in self.themes.values()]])
+        return digest([list(chosen.items()), [t.model_dump() for t in self.themes.values()]])
 
 
 def digest(content: Any) -> str:
     """Return sixteen hexadecimal digits that stand for content that JSON can hold."""
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def rows(frame: pd.DataFrame) -> Iterator[Any]:
-    """Iterate over a frame's rows as named tuples, whose fields are the columns."""
-    return iter(frame.itertuples(index=False))
-
-
-def frame_of(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as the frame of that name, with all its columns."""
-    return pd.DataFrame(rows, columns=list(COLUMNS[name]))
 
 
 def per_review(make: Callable[[Review], T]) -> Callable[[Review], T]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from string import ascii_lowercase
 from typing import Any, Protocol
 
+from ktreview.corpus.frames import ClaimRow
 from ktreview.corpus.outcomes import Comparison
 from ktreview.corpus.records import Paper, Result, Verdict
 
@@ -20,24 +22,28 @@ OUTCOMES = {
 _SIZES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 
-class ClaimRow(Protocol):
-    """A row of `Review.claims`, as `ktreview.corpus.review.rows` gives it."""
+class Quantity(Protocol):
+    """A number as a claim's row has it, with what the wording makes of it."""
 
-    id: str
-    paper: str
-    quote: str
-    kind: str
-    value: float
-    value_high: float
-    unit: str
-    basis: str
-    bound: str
-    metric: str
-    benchmark: str
-    baseline: str
-    type: str
-    claim_type: str
-    hedged: bool
+    @property
+    def value(self) -> float:
+        """The number, or the lower end of a range."""
+
+    @property
+    def value_high(self) -> float:
+        """The upper end of a range, else NaN."""
+
+    @property
+    def unit(self) -> str:
+        """As a slug."""
+
+    @property
+    def bound(self) -> str:
+        """More than, less than, up to, about; or exact."""
+
+    @property
+    def basis(self) -> str:
+        """Whether of a gain it is a difference or a part of the baseline."""
 
 
 def plain(text: str) -> str:
@@ -61,17 +67,33 @@ def short_name(paper: Paper) -> str:
     >>> short_name(records["panda"]), short_name(records["mixup-kd"])
     ('PANDA', 'Choi et al. 2022')
     """
-    if paper.system:
-        return paper.system
-    surname = paper.authors[0].split()[-1]
-    others = (
-        " et al."
-        if len(paper.authors) > 2
-        else f" & {paper.authors[1].split()[-1]}"
-        if len(paper.authors) > 1
-        else ""
-    )
-    return f"{surname}{others} {paper.date[:4]}"
+    return paper.system or f"{_authors(paper, ' & ')} {paper.date[:4]}"
+
+
+def citations(records: Mapping[str, Paper]) -> dict[str, str]:
+    """Return how each paper is cited, by key; letters follow the order of the records.
+
+    Examples
+    --------
+    >>> from ktreview import load_review
+    >>> cited = citations(load_review().records)
+    >>> cited["mixup-kd"], cited["blp"], cited["vitpose-plus"]
+    ('Choi et al., 2022', 'Daza et al., 2020', 'Xu et al., 2022b')
+    """
+    plain_labels = {key: f"{_authors(paper, ' and ')}, {paper.date[:4]}" for key, paper in records.items()}
+    alike: dict[str, list[str]] = {}
+    for key, text in plain_labels.items():
+        alike.setdefault(text, []).append(key)
+    return {
+        key: text + (ascii_lowercase[alike[text].index(key)] if len(alike[text]) > 1 else "")
+        for key, text in plain_labels.items()
+    }
+
+
+def _authors(paper: Paper, between: str) -> str:
+    """Name a paper's authors in short: one, two with a word between, or the first and others."""
+    surnames = [author.split()[-1] for author in paper.authors]
+    return f"{surnames[0]} et al." if len(surnames) > 2 else between.join(surnames)
 
 
 def number(value: float) -> str:
@@ -88,7 +110,7 @@ def number(value: float) -> str:
     return f"{value:,.10g}"
 
 
-def value(claim: ClaimRow) -> str:
+def value(claim: Quantity) -> str:
     """Write a claim's value with bound and unit, as "up to 24.1%" or "≥ 8%"."""
     figures = number(claim.value)
     if not math.isnan(claim.value_high) and claim.value_high != claim.value:
@@ -99,7 +121,7 @@ def value(claim: ClaimRow) -> str:
     return f"{_BOUND[claim.bound]}{figures}{unit}"
 
 
-def basis(claim: ClaimRow) -> str:
+def basis(claim: Quantity) -> str:
     """Say what a gain's number is, as far as the abstract does."""
     if claim.basis == "absolute":
         return "percentage points" if claim.unit == "percent" else "absolute"
@@ -122,13 +144,13 @@ def label(claim: ClaimRow) -> str:
     return f"{claim.kind}, {value(claim)}"
 
 
-def details(claim: ClaimRow, named: bool) -> str:
+def details(claim: ClaimRow) -> str:
     """Say what a claim states of metric, benchmark and baseline, and what it leaves out."""
     parts = [
         f"Metric: {plain(claim.metric) or 'not named'}",
         f"benchmark: {plain(claim.benchmark) or 'not named'}",
         f"baseline: {plain(claim.baseline) or 'not stated'}"
-        + (" (not by name)" if claim.baseline and not named else ""),
+        + (" (not by name)" if claim.baseline and not claim.baseline_named else ""),
     ]
     return "; ".join(parts) + "."
 
@@ -226,6 +248,42 @@ def listing(words: Iterable[Any]) -> str:
     """
     items = [str(word) for word in words]
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+
+def in_words(count: int) -> str:
+    """Write a whole number below a thousand in words.
+
+    Examples
+    --------
+    >>> in_words(0), in_words(13), in_words(72), in_words(100), in_words(215)
+    ('zero', 'thirteen', 'seventy-two', 'one hundred', 'two hundred and fifteen')
+
+    Raises
+    ------
+    ValueError
+        If the number is negative or larger.
+    """
+    if not 0 <= count < 1000:
+        raise ValueError(f"{count} is not written in words: leave the form `words` out")
+    if count < 20:
+        return _ONES[count]
+    if count < 100:
+        tens, ones = divmod(count, 10)
+        return _TENS[tens - 2] + (f"-{_ONES[ones]}" if ones else "")
+    hundreds, rest = divmod(count, 100)
+    return f"{_ONES[hundreds]} hundred" + (f" and {in_words(rest)}" if rest else "")
+
+
+def number_words() -> tuple[str, ...]:
+    """Return the words that `in_words` writes numbers with."""
+    return (*_ONES, *_TENS, "hundred")
 
 
 def share(count: int, total: int) -> str:

@@ -30,13 +30,13 @@ _DOWNLOADS = {
 }
 
 
-def export(review: Review, folder: Path) -> list[Path]:
+def export(review: Review, folder: Path | str) -> list[Path]:
     """Write the frames as CSV and JSON, what they mean, the same as linked data, and the bibliography.
 
     Parameters
     ----------
     review : Review
-    folder : Path
+    folder : path
         Made if it does not exist; files of these names are replaced.
 
     Returns
@@ -54,6 +54,7 @@ def export(review: Review, folder: Path) -> list[Path]:
         "review.jsonld": _json(linked_data.document(review, _DOWNLOADS)),
         "references.bib": bibliography(review),
     }
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in files.items():

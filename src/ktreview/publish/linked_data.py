@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import ktreview
-from ktreview.analysis.dictionary import read_dictionary
+from ktreview.corpus.frames import MEANING, ClaimRow, PaperRow, VerdictRow
 from ktreview.corpus.outcomes import gains
 from ktreview.corpus.records import Paper, Result
 from ktreview.corpus.review import Review, rows
@@ -36,11 +36,14 @@ def document(review: Review, downloads: Mapping[str, str]) -> dict[str, Any]:
         A document with one graph. Text is data, exactly as the records and abstracts have it.
     """
     graph = [_dataset(review, downloads), *_themes(review)]
-    graph += (_article(row, review.records[row.key]) for row in rows(review.papers))
-    graph += map(_claim, rows(review.claims))
+    graph += (_article(row, review.records[row.key]) for row in rows(review.papers, PaperRow))
+    graph += map(_claim, rows(review.claims, ClaimRow))
     graph += (_result(key, result) for key, paper in review.records.items() for result in paper.results)
     quotes = dict(zip(review.claims["id"], review.claims["quote"], strict=True))
-    graph += (_verdict(row, review.records[row.paper], quotes[row.claim]) for row in rows(review.verdicts))
+    graph += (
+        _verdict(row, review.results_of(row.claim), quotes[row.claim])
+        for row in rows(review.verdicts, VerdictRow)
+    )
     return {"@context": _CONTEXT, "@graph": graph}
 
 
@@ -75,7 +78,7 @@ def _dataset(review: Review, downloads: Mapping[str, str]) -> dict[str, Any]:
         "Dataset",
         "data.html",
         name=f"A literature review of {len(review.papers)} papers: claims, results and verdicts",
-        description=read_dictionary().meaning,
+        description=MEANING,
         version=ktreview.__version__,
         identifier=review.digest(),
         about=_at(*map(_theme, review.themes)),
@@ -92,7 +95,7 @@ def _themes(review: Review) -> Iterator[dict[str, Any]]:
         yield _node("DefinedTerm", _theme(key), name=theme.title, description=theme.question, termCode=key)
 
 
-def _article(row: Any, paper: Paper) -> dict[str, Any]:
+def _article(row: PaperRow, paper: Paper) -> dict[str, Any]:
     return _node(
         "ScholarlyArticle",
         _page(row.key),
@@ -109,7 +112,7 @@ def _article(row: Any, paper: Paper) -> dict[str, Any]:
     )
 
 
-def _claim(row: Any) -> dict[str, Any]:
+def _claim(row: ClaimRow) -> dict[str, Any]:
     """Say a claim; what it is about is a property with its value, or with no value if none is stated."""
     measured: dict[str, Any] = {}
     if row.value_high > row.value:
@@ -174,8 +177,7 @@ def _result(key: str, result: Result) -> dict[str, Any]:
     )
 
 
-def _verdict(row: Any, paper: Paper, quote: str) -> dict[str, Any]:
-    rests_on = next(verdict.results for verdict in paper.verdicts if verdict.claim == quote)
+def _verdict(row: VerdictRow, rests_on: Iterable[Result], quote: str) -> dict[str, Any]:
     return _node(
         "ClaimReview",
         _page(row.paper, f"verdict-{row.claim}"),
@@ -183,5 +185,5 @@ def _verdict(row: Any, paper: Paper, quote: str) -> dict[str, Any]:
         claimReviewed=quote,
         reviewRating=_node("Rating", alternateName=row.finding, ratingExplanation=row.why),
         about=_properties(basis=row.basis, strength=row.strength),
-        isBasedOn=_at(*(_page(row.paper, f"result-{name}") for name in rests_on)),
+        isBasedOn=_at(*(_page(row.paper, f"result-{result.id}") for result in rests_on)),
     )

@@ -1,17 +1,47 @@
-"""HTML fragments that figures, tables and pages share. All text is escaped unless it is markup by name."""
+"""HTML that figures, tables and pages share, made by templates that escape all text but markup made here."""
 
 from __future__ import annotations
 
-import html
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache
+from typing import Any
 
 import pandas as pd
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from ktreview.corpus.review import Review
 
 
-def table(frame: pd.DataFrame, caption: str, *, markup: Collection[str] = (), anchor: str = "") -> str:
+@cache
+def macro(template: str, name: str, room: str = "ktreview.show") -> Callable[..., Markup]:
+    """Return a macro of a template; it escapes all that it is given except `Markup`.
+
+    Parameters
+    ----------
+    template : str
+        The file's name.
+    name : str
+        The macro's.
+    room : str
+        The package whose folder ``templates`` holds the template.
+    """
+    made: Callable[..., Markup] = getattr(_templates(room).get_template(template).module, name)
+    return made
+
+
+@cache
+def _templates(room: str) -> Environment:
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(room), PackageLoader("ktreview.show")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+
+
+def table(frame: pd.DataFrame, caption: str, *, markup: Collection[str] = (), anchor: str = "") -> Markup:
     """Return a frame as a table that scrolls in a box of its own where it is too wide.
 
     Parameters
@@ -25,26 +55,21 @@ def table(frame: pd.DataFrame, caption: str, *, markup: Collection[str] = (), an
     anchor : str, optional
         An id for links to the table.
     """
-    head = "".join(f'<th scope="col">{html.escape(str(column))}</th>' for column in frame.columns)
-    body = "".join(
-        "<tr>" + "".join(_cell(value, column in markup) for column, value in row.items()) + "</tr>"
-        for _, row in frame.iterrows()
-    )
-    title = html.escape(caption)
-    place = f' id="{anchor}"' if anchor else ""
-    return (
-        f'<div class="kt-table"{place} tabindex="0" role="region" '
-        f'aria-label="{title}"><table><caption>{title}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    are_markup = [column in markup for column in frame.columns]
+    lines = [
+        [_cell(value, is_markup) for value, is_markup in zip(line, are_markup, strict=True)]
+        for line in frame.itertuples(index=False, name=None)
+    ]
+    return macro("shared.html", "table")(frame.columns, lines, caption, anchor)
 
 
-def _cell(value: object, is_markup: bool) -> str:
+def _cell(value: Any, is_markup: bool) -> tuple[object, bool]:
+    """Return what a cell shows, and whether it is a number."""
     if is_markup:
-        return f"<td>{value}</td>"
+        return Markup(value), False  # noqa: S704 - markup by name
     if isinstance(value, int | float):
-        return f'<td class="kt-number">{"–" if math.isnan(value) else f"{value:g}"}</td>'
-    return f"<td>{html.escape(str(value))}</td>"
+        return "–" if math.isnan(value) else f"{value:g}", True
+    return value, False
 
 
 def address(review: Review, key: str) -> str:
@@ -53,9 +78,11 @@ def address(review: Review, key: str) -> str:
     return f"https://arxiv.org/abs/{arxiv}" if arxiv else "#"
 
 
-def paper_anchor(review: Review, key: str, text: str, claim: str = "", lab: str = "") -> str:
+def paper_anchor(review: Review, key: str, text: str, claim: str = "", lab: str = "") -> Markup:
     """Return a link to a paper, to the words of one of its claims or to a lab; the book leads it there."""
-    place = f' data-claim="{claim}"' if claim else f' data-lab="{lab}"' if lab else ""
-    return (
-        f'<a class="kt-paper" href="{address(review, key)}" data-paper="{key}"{place}>{html.escape(text)}</a>'
-    )
+    return macro("shared.html", "paper_link")(address(review, key), key, claim, lab, text)
+
+
+def quoted(words: str) -> Markup:
+    """Return words of an abstract, marked as such."""
+    return macro("shared.html", "quoted")(words)

@@ -7,7 +7,6 @@ digest of the records that the outputs were made from.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,27 +47,13 @@ def digest(review: Review, path: Path) -> str:
 
 def stale(review: Review, paths: Sequence[Path]) -> list[Path]:
     """Return the chapters whose outputs were made from other records."""
-    return [
-        path
-        for path in paths
-        if nbformat.read(path, as_version=4).metadata.get("ktreview", {}).get("records")
-        != digest(review, path)
-    ]
+    return [path for path in paths if _noted(path) != digest(review, path)]
 
 
-def lab_figures(folder: Path) -> dict[str, str]:
-    """Return the figures of labs that chapters hold as outputs, as HTML by the lab's name.
-
-    The papers' pages show the same figures, and drawing each takes a second.
-    """
-    found = {}
-    for path in find(folder):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            call = re.fullmatch(r'figures\.lab\(review, "([a-z0-9-]+)"\)', "".join(cell["source"]).strip())
-            if call:
-                outputs = [output.get("data", {}).get("text/html", ()) for output in cell["outputs"]]
-                found[call[1]] = "".join("".join(html) for html in outputs)
-    return {lab: html for lab, html in found.items() if html}
+def _noted(path: Path) -> str:
+    """Return the digest that a chapter notes, empty if it has none; its outputs are not looked at."""
+    metadata = json.loads(path.read_text(encoding="utf-8")).get("metadata", {})
+    return str(metadata.get("ktreview", {}).get("records", ""))
 
 
 def missing_pages(site: Path, contents: Path) -> list[str]:

@@ -7,13 +7,11 @@ record can become markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -21,6 +19,7 @@ from pygments.lexers import PythonLexer
 
 from ktreview.analysis.related import related
 from ktreview.corpus import wording
+from ktreview.corpus.frames import ClaimRow
 from ktreview.corpus.outcomes import WITHOUT_ZERO, gains
 from ktreview.corpus.records import Lab, Paper, Result, Theme, Verdict
 from ktreview.corpus.review import Review, per_review, rows
@@ -125,13 +124,13 @@ class Page:
 def source(key: str) -> str:
     """Return the text of a page's file, which depends on the key alone."""
     parts = "".join(
-        f"{f'## {heading}' if heading else ''}\n\n```{{part}} {name} {key}\n```\n\n"
+        f"{f'## {heading}' if heading else ''}\n\n```{{ktreview:part}} {name} {key}\n```\n\n"
         for name, heading in PARTS.items()
     )
-    return f"# {{title}}`{key}`\n\n{parts}"
+    return f"# {{ktreview:title}}`{key}`\n\n{parts}"
 
 
-def part(review: Review, name: str, key: str, drawn: Mapping[str, str] | None = None) -> str:
+def part(review: Review, name: str, key: str) -> str:
     """Return a part of a paper's page as HTML.
 
     Parameters
@@ -141,8 +140,6 @@ def part(review: Review, name: str, key: str, drawn: Mapping[str, str] | None = 
         A key of `PARTS`.
     key : str
         The paper's.
-    drawn : mapping of str to str, optional
-        Figures of labs that are there already, as HTML by the lab's name; any other is drawn.
 
     Raises
     ------
@@ -153,11 +150,10 @@ def part(review: Review, name: str, key: str, drawn: Mapping[str, str] | None = 
         raise KeyError(f"there is no part {name!r}; the parts are {', '.join(PARTS)}")
     if key not in review.records:
         raise KeyError(f"there is no paper {key!r} in the records")
-    macro = getattr(_template().module, name)
     built = _built(review)
     if key not in built:
-        built[key] = page(review, key, drawn or {})
-    return str(macro(built[key]))
+        built[key] = page(review, key)
+    return str(_macro(name)(built[key]))
 
 
 @per_review
@@ -166,15 +162,11 @@ def _built(review: Review) -> dict[str, Page]:  # noqa: ARG001 - one dict a revi
     return {}
 
 
-@cache
-def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader("ktreview.site"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("paper.html")
+def _macro(name: str) -> Callable[..., Markup]:
+    return markup.macro("paper.html", name, "ktreview.site")
 
 
-def page(review: Review, key: str, drawn: Mapping[str, str]) -> Page:
+def page(review: Review, key: str) -> Page:
     """Gather all that a paper's page shows."""
     paper = review.records[key]
     claims = list(_claims(review, key))
@@ -183,17 +175,17 @@ def page(review: Review, key: str, drawn: Mapping[str, str]) -> Page:
         paper,
         wording.listing(paper.authors),
         [review.themes[theme] for theme in (paper.theme, *paper.also)],
-        list(_paragraphs(str(abstract), claims, list(rows(review.claims[review.claims["paper"] == key])))),
+        list(_paragraphs(str(abstract), claims, list(_rows(review, key)))),
         claims,
         [_result(result) for result in paper.results],
         {result.id: f"{result.benchmark}, {result.metric}" for result in paper.results},
         export.bibliography(replace(review, records={key: paper})),
         [
-            {"link": Markup(markup.paper_anchor(review, other, _title(review, other))), "reason": reason}  # noqa: S704
+            {"link": markup.paper_anchor(review, other, _title(review, other)), "reason": reason}
             for other, _, reason in related(review, key)
         ],
         [
-            (_lab(review, name), Markup(drawn.get(name) or figures.lab(review, name).html()))  # noqa: S704
+            (_lab(review, name), Markup(figures.lab_figure(review, name).html()))  # noqa: S704
             for name in review.labs.loc[review.labs["paper"] == key, "lab"]
         ],
     )
@@ -208,7 +200,7 @@ def lab(review: Review, name: str) -> str:
     name : str
         The name of a lab that has run.
     """
-    return str(_template().module.lab(_lab(review, name), ""))
+    return str(_macro("lab")(_lab(review, name), ""))
 
 
 def _lab(review: Review, name: str) -> _Lab:
@@ -233,7 +225,7 @@ def _lab(review: Review, name: str) -> _Lab:
         wording.OUTCOMES[compared[0][3]],
         Markup(to_mathml(declared.equation, block=True)),  # noqa: S704
         Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True))),  # noqa: S704
-        Markup(markup.table(told, f"What the lab of {declared.paper} measured, the headline first")),  # noqa: S704
+        markup.table(told, f"What the lab of {declared.paper} measured, the headline first"),
         declared.control or declared.no_control or "",
         float(review.labs.loc[review.labs["lab"] == name, "seconds"].iloc[0]),
     )
@@ -245,10 +237,13 @@ def _title(review: Review, key: str) -> str:
     return paper.title if paper.title.lower().startswith(name.lower()) else f"{name}: {paper.title}"
 
 
+def _rows(review: Review, key: str) -> Iterator[ClaimRow]:
+    return rows(review.claims[review.claims["paper"] == key], ClaimRow)
+
+
 def _claims(review: Review, key: str) -> Iterator[_Claim]:
-    verdicts = {verdict.claim: verdict for verdict in review.records[key].verdicts}
-    for n, row in enumerate(rows(review.claims[review.claims["paper"] == key]), start=1):
-        verdict = verdicts.get(row.quote)
+    for n, row in enumerate(_rows(review, key), start=1):
+        verdict = review.verdict_of(row.id)
         said = wording.verdict(verdict) if verdict else ""
         label = wording.label(row)
         yield _Claim(
@@ -258,13 +253,13 @@ def _claims(review: Review, key: str) -> Iterator[_Claim]:
             label + (f"; {said}" if said else ""),
             label,
             wording.plain(row.quote),
-            wording.details(row, review.baseline_named[row.id]),
+            wording.details(row),
             verdict,
             said,
         )
 
 
-def _paragraphs(abstract: str, claims: Sequence[_Claim], spans: Sequence[Any]) -> Iterator[list[_Piece]]:
+def _paragraphs(abstract: str, claims: Sequence[_Claim], spans: Sequence[ClaimRow]) -> Iterator[list[_Piece]]:
     """Cut an abstract into paragraphs and these where claims begin and end."""
     begin = 0
     for paragraph in abstract.split("\n\n"):

@@ -137,3 +137,26 @@ def test_speaking_of_a_metric_is_told_from_reporting_it(review):
     # One abstract names forward transfer in passing; both claim something of forgetting or backward transfer.
     assert "both report Backward transfer" in reasons["continual-pretraining"]
     assert "both speak of Forward transfer" in reasons["continual-pretraining"]
+
+
+def test_a_word_said_nine_times_counts_for_about_three(mini):
+    papers = mini.papers[:2].assign(title="", abstract=["lantern harbour", "lantern " * 9 + "harbour"])
+    two = dataclasses.replace(mini, papers=papers, claims=mini.claims[:0], results=mini.results[:0])
+    first, second = papers["key"]
+    ((other, score, reason),) = related(two, first)
+    # Both words stand in both papers, so that they weigh alike: (1, 1) beside (1 + ln 9, 1).
+    assert other == second
+    assert score == pytest.approx((2 + math.log(9)) / math.sqrt(2 * ((1 + math.log(9)) ** 2 + 1)), abs=1e-6)
+    assert reason == "close in wording: lantern, harbour"
+
+
+def test_a_review_of_one_paper_relates_it_to_none(review):
+    (key, record) = next(iter(review.records.items()))
+    alone = dataclasses.replace(
+        review,
+        records={key: record},
+        papers=review.papers[review.papers["key"] == key],
+        claims=review.claims[review.claims["paper"] == key],
+        results=review.results[review.results["paper"] == key],
+    )
+    assert related(alone, key) == []

@@ -123,3 +123,18 @@ def test_a_title_may_ask_and_an_abstract_may_end_in_an_address():
         Entry("How far have we come?", "We do not know. Code: https://example.org/x", 1),
         Entry("Is it so?", "Yes, it is.", 5),
     ]
+
+
+@pytest.mark.parametrize(("line", "is_title"), [
+    ("Large Models learn Tables quickly.", False),  # three capitals of five
+    ("Large Models learn Tables Quickly.", True),  # four of five
+    ("Large Models Learn.", True),
+    ("A Lamp.", False),  # too few words to tell
+])  # fmt: skip
+def test_a_line_of_mostly_capitals_that_ends_in_a_stop_could_be_a_title(line, is_title):
+    dump = f"Daily Papers\n\nA title\n\nWe show a thing.\n\n{line}\n"
+    if is_title:
+        with pytest.raises(DumpError, match="could be a title"):
+            parse(dump)
+    else:
+        assert parse(dump)[0].abstract.endswith(line)

@@ -33,6 +33,7 @@ def found(text):
         ("a three-level hierarchy in two stages", ["three", "two"]),
         ("twenty-one or two hundred thousand", ["twenty-one", "two hundred thousand"]),
         ("within 100m of it", ["100"]),
+        ("some-one, no-one", []),
         ("someone, often, tension, weighted, sixth", []),
     ],
 )
@@ -55,6 +56,11 @@ def test_what_counts_as_a_number(text, expected):
         ("orders of magnitude", None),
         ("twice", 2),
         ("half", 0.5),
+        ("13K", 13_000),
+        ("2T", 2e12),
+        ("13 millions", 13e6),
+        ("two dozen", 24),
+        ("three hundred thousand two", 300_002),
     ],
 )
 def test_the_value_of_a_number(text, value):
@@ -88,8 +94,26 @@ def test_tokens_are_slices_of_the_text_in_order(text):
         ("GPT-4, T5, CIFAR100, Hits@1, LLaVA-13B, COVID-19", ["name"] * 6),
         ("at https://example.org/v2/x3 now", ["name", "name"]),
         ("by Wortsman et al. (2020) as", ["name"]),
+        ("by Pitman (1937), in (1837) and in 1937", ["name", None, None]),
+        ("(as 1) say, 2) test", [None, None]),
+        ("so 1) learn, (and 2) test", ["enumeration", None]),
+        ("tasks (3) of many", [None]),
         ("2 bits, a 7B model, top-5 hits, two tasks", [None] * 4),
     ],
 )
 def test_what_the_rules_settle(text, roles):
+    assert [role_by_rule(text, token) for token in tokens(text)] == roles
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        ("as Bell (1994) and Wick (2023) show", ["name", "name"]),
+        ("as many lamps (1850) and more (2100)", [None, None]),
+        ("1) a lamp 2) a bell", ["enumeration", "enumeration"]),
+        ("1) a lamp (or 2) of them", ["enumeration", None]),
+        ("(1) a lamp, (2) a bell, (4) none", ["enumeration", "enumeration", None]),
+    ],
+)
+def test_years_in_brackets_and_marks_of_lists(text, roles):
     assert [role_by_rule(text, token) for token in tokens(text)] == roles

@@ -9,13 +9,15 @@ import pytest
 
 from ktreview import COLUMNS, ReviewError, load_review, read_review
 from ktreview.corpus import outcomes
+from ktreview.corpus.frames import ClaimRow, frame_of, rows
 from ktreview.corpus.outcomes import gains
 from ktreview.corpus.records import Result
 
 CONTRACT = {
     "papers": "key, n, title, system, kind, theme, also, arxiv, authors, date, venue, code, abstract",
     "claims": "id, paper, theme, type, kind, quote, start, end, value, value_high, unit, basis, "
-    "resolved_basis, bound, metric, benchmark, baseline, better, claim_type, hedged",
+    "resolved_basis, bound, metric, benchmark, baseline, better, claim_type, hedged, baseline_named, "
+    "finding, strength",
     "numbers": "paper, text, start, end, role, claim",
     "results": "paper, theme, benchmark, setting, metric, better, baseline, baseline_value, method, "
     "method_value, unit, gain_points, gain_relative, locator, source, confidence",
@@ -123,6 +125,9 @@ def test_a_lab_s_row_holds_its_headline(mini):
     assert row["rep_effect"] == pytest.approx(later["turning panes"] - later["plain lamp"])
     assert row["low"] <= row["effect"] <= row["high"]
     assert row["rep_low"] <= row["rep_effect"] <= row["rep_high"]
+    _, decides, replication, _ = mini.compared("lantern")[0]
+    assert (row["low"], row["high"], row["p"]) == (decides.low, decides.high, decides.p)
+    assert (row["rep_low"], row["rep_high"]) == (replication.low, replication.high)
     assert row["seconds"] == 2.75
     assert "seconds" not in set(mini.lab_runs["metric"])
 
@@ -189,6 +194,8 @@ def verdict(place, field, value):
         ("lantern", claim(0, "benchmark", "Harbour-10; Open Sea"), "claims[0].benchmark", "'Open Sea' is not in the abstract."),
         ("lantern", claim(0, "bound", "up-to"), "claims[0]", "an up-to claim has value_high equal to value"),
         ("lantern", claim(0, "value_high", 1.0), "claims[0]", "value_high must exceed value in a range"),
+        ("lantern", claim(0, "value", "4.2"), "claims[0].value", "Input should be a valid number"),
+        ("lantern", claim(0, "baseline_named", 1), "claims[0].baseline_named", "Input should be a valid boolean"),
         ("lantern", claim(0, "basis", "guessed"), "claims[0].basis", "'guessed' is not one of 'absolute', 'relative'"),
         ("lantern", claim(2, "basis", "unstated"), "claims[2]", "only a percentage leaves its basis open: say absolute or"),
         ("lantern", claim(3, "basis", "absolute"), "claims[3]", "a factor is relative: set basis to relative"),
@@ -425,6 +432,15 @@ def test_any_change_of_a_record_changes_the_digests_that_rest_on_it(mini, edit_m
         assert (changed.digest(theme) != mini.digest(theme)) == touched
 
 
+def test_another_order_of_the_papers_changes_the_digests(mini, mini_data):
+    dumps = mini_data / "daily-papers"
+    (dumps / "first.txt").rename(dumps / "zz-first.txt")
+    changed = load_review(mini_data)
+    assert list(changed.papers["key"])[:2] == ["ferry", "lantern"]
+    assert changed.digest() != mini.digest()
+    assert changed.digest("lantern-making") != mini.digest("lantern-making")
+
+
 def test_a_changed_theme_changes_every_digest(mini, mini_data):
     path = mini_data / "themes.yaml"
     path.write_text(path.read_text("utf-8").replace("stays of a sound", "is left of it"), encoding="utf-8")
@@ -484,3 +500,44 @@ def test_what_a_verdict_settles_is_derived_and_the_abstract_s_basis_stays(mini):
     assert claims.loc["ferry-beacon"].tolist() == ["unstated", "unresolved"]
     assert claims.loc["ferry-fog"].tolist() == ["unstated", "unstated"]
     assert claims.loc["echo-record"].tolist() == ["", ""]
+
+
+def test_a_claim_carries_its_verdict_and_whether_its_baseline_is_named(mini):
+    claims = mini.claims.set_index("id")
+    verdicts = mini.verdicts.set_index("claim")
+    for claim in claims.index:
+        verdict = mini.verdict_of(claim)
+        assert (verdict is not None) == (claim in verdicts.index)
+        assert claims.loc[claim, "finding"] == (verdict.finding if verdict else "")
+        assert claims.loc[claim, "strength"] == (verdict.strength or "" if verdict else "")
+        assert [result.id for result in mini.results_of(claim)] == (verdict.results if verdict else [])
+    assert claims.loc["ferry-beacon", ["finding", "strength"]].tolist() == ["confirmed", "consistent"]
+    assert [result.method_value for result in mini.results_of("ferry-beacon")] == [62.4]
+    assert mini.baseline_named == claims["baseline_named"].to_dict()
+    assert mini.baseline_named["ferry-beacon"]
+    assert not mini.baseline_named["ferry-relative"]
+
+
+def test_a_review_says_in_a_line_what_it_holds(mini):
+    assert repr(mini) == (
+        "<Review: 4 themes, 7 papers, 26 claims, 42 numbers, 11 results, 7 verdicts, 3 labs, 256 lab runs>"
+    )
+    assert "<th>lab_runs</th><td>256</td>" in mini._repr_html_()
+
+
+def test_frames_without_rows_keep_their_columns_and_types(mini):
+    for name in COLUMNS:
+        empty, full = frame_of(name, []), mini.frame(name)
+        assert list(empty.columns) == list(full.columns)
+        for column in full.columns[full.dtypes.map(lambda kind: kind.kind in "bif")]:
+            assert empty[column].dtype == full[column].dtype, f"{name}.{column}"
+
+
+def test_typed_rows_are_the_frame_s_rows(mini):
+    typed = list(rows(mini.claims.assign(more=1), ClaimRow))
+    assert [(row.id, row.value, row.finding) for row in typed if row.type == "quantitative"] == list(
+        mini.claims.query("type == 'quantitative'")[["id", "value", "finding"]].itertuples(
+            index=False, name=None
+        )
+    )
+    assert not hasattr(typed[0], "more")

@@ -23,12 +23,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pybtex.database import parse_string
 from pybtex.richtext import Text
+from pydantic import ValidationError
 from sphinx.application import Sphinx
 
 from ktreview import COLUMNS, load_review
 from ktreview.analysis import dictionary
 from ktreview.cli import main
-from ktreview.corpus import records
+from ktreview.corpus import frames, records
 from ktreview.corpus.review import Review
 from ktreview.publish import export
 from ktreview.show.tables import corpus as tables
@@ -48,7 +49,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.samp
 @pytest.fixture(scope="module")
 def folder(review, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "data"
-    export.export(review, folder)
+    export.export(review, str(folder))  # a path may be text
     return folder
 
 
@@ -149,9 +150,9 @@ def test_whatever_is_written_comes_back_as_it_was(words, number):
 
 
 def test_the_dictionary_has_every_frame_and_every_column_in_order():
-    described = {name: tuple(frame.columns) for name, frame in dictionary.read_dictionary().frames.items()}
-    assert described == dict(COLUMNS)
-    assert list(described) == list(COLUMNS)
+    described = dictionary.as_frame().query("column != ''").groupby("frame", sort=False)["column"].agg(tuple)
+    assert list(described.items()) == list(COLUMNS.items())
+    assert set(map(dictionary.meaning, COLUMNS)) <= set(dictionary.as_frame()["meaning"])
 
 
 def closed(annotation: Any) -> list[str]:
@@ -168,8 +169,12 @@ MODELS = {
     "results": [records.Result],
     "verdicts": [records.Verdict],
 }
-#: What is computed has a vocabulary of its own.
-COMPUTED = {("claims", "resolved_basis"): [*get_args(records.Basis), "unresolved"]}
+#: What is computed or joined has a vocabulary of its own.
+COMPUTED = {
+    ("claims", "resolved_basis"): [*get_args(records.Basis), "unresolved"],
+    ("claims", "finding"): list(get_args(records.Finding)),
+    ("claims", "strength"): closed(records.Verdict.model_fields["strength"].annotation),
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -181,19 +186,31 @@ def test_vocabularies_are_those_of_the_records(name):
             if column in model.model_fields and column not in ("claims", "numbers", "results", "verdicts"):
                 words += [word for word in closed(model.model_fields[column].annotation) if word not in words]
         found[column] = COMPUTED.get((name, column), words)
-    columns = dictionary.read_dictionary().frames[name].columns
-    assert {column: list(facts.vocabulary) for column, facts in columns.items()} == found
+    assert {field: list(column.vocabulary) for field, column in frames.columns(name).items()} == found
 
 
 def test_the_data_are_as_the_dictionary_says(review):
-    for name, frame in dictionary.read_dictionary().frames.items():
+    for name in COLUMNS:
         data = review.frame(name)
-        for column, said in frame.columns.items():
+        for column, said in frames.columns(name).items():
             empty = data[column].isna() | (data[column].astype(object) == "")
             assert said.empty or not empty.any(), f"{name}.{column} is empty somewhere"
             kinds = {type(value).__name__.rstrip("_") for value in data[column][~empty].tolist()}
-            allowed = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}[said.type]
-            assert kinds <= {allowed}, f"{name}.{column} is no {said.type}"
+            assert kinds <= {said.type.__name__}, f"{name}.{column} is no {said.type}"
+
+
+@pytest.mark.parametrize("name", [name for name in COLUMNS if name != "lab_runs"])
+def test_every_row_is_one_of_its_model_and_the_model_refuses_others(review, name):
+    model = frames.ROWS[name]
+    as_read = [
+        {field: export._plain(value) if field == "hedged" else value for field, value in dict(row).items()}
+        for row in frames.rows(review.frame(name), model)
+    ]
+    for row in as_read:
+        model.model_validate(row, strict=True)
+    for column, value in (("colour", "red"), (next(iter(as_read[0])), 1.5)):
+        with pytest.raises(ValidationError):
+            model.model_validate(as_read[0] | {column: value}, strict=True)
 
 
 def test_the_dictionary_warns_of_formulas_and_tells_what_empty_means(folder):
@@ -282,7 +299,7 @@ def entry(**fields: Any) -> Any:
     given = {"title": "A title", "kind": "method", "theme": "one", "authors": ["Ada Bee"], "date": "2024-01"}
     paper = records.Paper(**(given | {"mechanism": "M.", "limits": "L."} | fields))
     none = pd.DataFrame()
-    text = export.bibliography(Review({}, {"it": paper}, {}, papers=none, claims=none, numbers=none))
+    text = export.bibliography(Review({}, {"it": paper}, papers=none, claims=none, numbers=none))
     entries = parse_string(text, "bibtex").entries
     assert list(entries) == ["it"]
     return entries["it"]
@@ -524,12 +541,14 @@ def test_a_bound_is_a_limit_in_the_graph(review, tmp_path, bound, value, high, s
 
 
 def page() -> str:
-    return (Path(__file__).parents[3] / "book" / "data.md").read_text(encoding="utf-8")
+    """The sources of the page of data, one cell below the other."""
+    path = Path(__file__).parents[3] / "book" / "data.ipynb"
+    return "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"])
 
 
 def test_the_page_offers_every_file_and_shows_every_frame():
     assert set(re.findall(r'href="\.\./_static/data/([^"]+)" download', page())) == FILES
-    assert re.findall(r"{show} table dictionary-(\w+)", page()) == list(COLUMNS)
+    assert re.findall(r'show\.dictionary\(review, "(\w+)"\)', page()) == list(COLUMNS)
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", page(), re.DOTALL))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ktreview import load_review
 from ktreview.corpus import wording
-from ktreview.show.explorer import FILTERS, claims_explorer
+from ktreview.show.explorer import FILTERS, claims_explorer, labs_explorer
 
 STATIC = Path(__file__).resolve().parents[3] / "book" / "_static"
 HOSTILE = (
@@ -199,3 +199,39 @@ def test_jupyter_is_given_html_and_text_and_no_bitmap(review):
     shown = claims_explorer(review)._repr_mimebundle_()
     assert set(shown) == {"text/html", "text/plain"}
     assert str(len(review.claims)) in shown["text/plain"]
+
+
+def replicated(mini, lab, shift):
+    """The review with the method of a lab shifted on the replication seeds alone."""
+    runs = mini.lab_runs.copy()
+    arm = mini.declared[lab].method
+    runs.loc[(runs["lab"] == lab) & (runs["arm"] == arm) & (runs["seed"] >= 200), "value"] += shift
+    return dataclasses.replace(mini, lab_runs=runs)
+
+
+def lab_rows(review):
+    soup = BeautifulSoup(labs_explorer(review).html(), "html.parser")
+    return {row.a["data-lab"]: row for row in soup.select("tbody tr")}
+
+
+def test_a_lab_s_row_gives_the_deciding_effect_before_the_replication(mini):
+    row = lab_rows(replicated(mini, "ferry", 5))["ferry"]
+    effect, replication = (cell.text.split()[0] for cell in row.select("td")[1:3])
+    assert (effect, replication) == ("+0.400", "+5.40")
+    assert row.select("td")[3].text == "▼ contradicts"
+    assert mini.declared["ferry"].question in row.td.text
+
+
+def test_labs_are_filtered_by_whether_the_replication_excludes_zero(mini):
+    assert lab_rows(mini)["echo"]["data-replication"] == "covers-zero"
+    for shift in (-5, 5):
+        assert lab_rows(replicated(mini, "echo", shift))["echo"]["data-replication"] == "excludes-zero"
+    # The other way round: the deciding seeds exclude zero and the replication covers it.
+    assert lab_rows(replicated(mini, "ferry", -0.4))["ferry"]["data-replication"] == "covers-zero"
+    rows = lab_rows(mini)
+    assert {name: row["data-control"] for name, row in rows.items()} == {
+        "lantern": "yes",
+        "echo": "yes",
+        "ferry": "no",
+    }
+    assert rows["ferry"]["data-claim"] == "not-quoted"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktreview.analysis import comparability, names
-from ktreview.analysis.comparability import comparable, numbers_under
+from ktreview.analysis.comparability import Pairs, comparable, numbers_under
 from ktreview.analysis.names import load_index, mentions
 from ktreview.corpus.review import DATA, rows
 from ktreview.show.tables import indexes
@@ -176,6 +176,27 @@ def test_the_first_thing_that_differs_is_the_reason(change, reason):
 def test_gains_need_basis_and_baseline_too(change, reason):
     gain = number(kind="gain")
     assert comparable(gain, number(kind="gain", **change)) == (not change, reason)
+
+
+def test_one_measurement_against_two_baselines_is_no_pair_and_two_methods_are():
+    same = [number(id="1"), number(id="2", baseline="RoG", baseline_value=60.0)]
+    assert Pairs(same).total == 0
+    other = Pairs([*same[:1], number(id="2", method="N")])
+    assert (other.total, other.alike, other.across) == (1, 1, 0)
+
+
+def test_a_basis_that_a_verdict_settled_is_said_to_be(mini, monkeypatch):
+    entry = load_index()["benchmarks"]["webqsp"].model_copy(
+        update={"name": "Harbour-10", "aliases": ["Harbour-10"]}
+    )
+    for module in (names, comparability, indexes):
+        monkeypatch.setattr(
+            module, "load_index", lambda: {"benchmarks": {entry.key: entry}, "systems": {}, "metrics": {}}
+        )
+    page = BeautifulSoup(index_page(dataclasses.replace(mini), "benchmarks").html(), "html.parser")
+    said = {row.a.get("data-claim"): row.select("td")[2].text for row in page.select("tbody tr")}
+    assert said["lantern-1"] == "claimed gain, relative to the baseline (settled by results)"
+    assert said["ferry-relative"] == "claimed gain, relative to the baseline"
 
 
 def test_words_alike_are_no_baseline_alike():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+import re
 from xml.etree import ElementTree as ET
 
+import drawing
 import pytest
 from bs4 import BeautifulSoup
 
@@ -14,12 +15,10 @@ from ktreview.corpus import wording
 from ktreview.corpus.outcomes import REPLICATION, SEEDS
 from ktreview.show import figures
 from ktreview.show.explorer import labs_explorer
-from ktreview.site import chapters, pages
+from ktreview.site import pages
 
 REVIEW = load_review()
 NAMES = list(REVIEW.labs["lab"])
-#: As the book shows them; that they are what would be drawn is tested with the chapters.
-STORED = chapters.lab_figures(Path(__file__).resolve().parents[3] / "book")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -32,27 +31,89 @@ def texts(svg: str) -> str:
     return " ".join(element.text for element in ET.fromstring(svg).iter(f"{SVG}text") if element.text)
 
 
-def marks(svg: str) -> int:
-    return sum(1 for _ in ET.fromstring(svg).iter(f"{SVG}use"))
+SHAPES = {"supports": "up", "contradicts": "down", "undecided": "circle"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_seed_of_every_arm_is_drawn(review, name):
+def test_every_seed_stands_at_its_value_and_every_difference_at_its_interval(review, name):
     figure = figure_of(name)
-    declared = review.declared[name]
-    places = {(c.regime, c.metric) for c in declared.comparisons()}
     runs = review.lab_runs[review.lab_runs["lab"] == name]
-    shown = runs[[place in places for place in zip(runs["regime"], runs["metric"], strict=True)]]
-    # Beside the seeds there are two marks a comparison, and the ticks of the axes, which are hidden.
-    drawn = len(shown) + 2 * len(declared.comparisons())
-    for svg in (figure.svg,):
-        assert marks(svg) >= drawn
+    compared = {}
+    for row in review.compared(name):
+        compared.setdefault((row[0].regime, row[0].metric), []).append(row)
+    panels = drawing.panels(figure.svg)
+    assert len(panels) == 2 * len(compared)
+    for n, ((regime, metric), rows) in enumerate(compared.items()):
+        shown = runs[(runs["regime"] == regime) & (runs["metric"] == metric)]
+        check_seeds(panels[2 * n], dict(list(shown.groupby("arm"))))
+        check_differences(panels[2 * n + 1], rows)
     kept = figure.data.melt(["regime", "metric", "arm"], var_name="seed").dropna()
-    kept["seed"] = kept["seed"].str.removeprefix("seed ").astype(int)
-    keys = ["regime", "metric", "arm", "seed"]
-    both = kept.merge(shown, on=keys)
-    assert len(kept) == len(both) == len(shown)
-    assert (both["value_x"] == both["value_y"]).all()
+    assert len(kept) == sum(len(runs[(runs["regime"] == r) & (runs["metric"] == m)]) for r, m in compared)
+
+
+def check_seeds(panel, arms, *, log=False):
+    value = functools.partial(panel.value, log=log)
+    lines = [line for line in panel.lines if line.colour == "ink"]
+    heights = sorted({mark.y for mark in panel.marks})
+    assert len(heights) == len(arms)
+    close = {"rel": 2e-3} if log else {"abs": panel.step()}
+    for y in heights:
+        row = panel.below(y - 14, y + 9)
+        (label,) = [words.text for words in row.words if words.anchor == "start"]
+        runs = next(runs for arm, runs in arms.items() if arm == label or arm.startswith(label.rstrip("…")))
+        for filled, seeds in ((True, SEEDS), (False, REPLICATION)):
+            wanted = sorted(runs.loc[runs["seed"].isin(seeds), "value"])
+            at = sorted(value(mark.x) for mark in row.marks if mark.filled == filled)
+            assert at == pytest.approx(wanted, **close)
+        decides = runs.loc[runs["seed"].isin(SEEDS), "value"]
+        ticks = [line for line in lines if min(line.ys) < y < max(line.ys)]
+        assert [value(line.xs[0]) for line in ticks] == pytest.approx(
+            [decides.mean()] if len(decides) else [], **close
+        )
+
+
+def check_differences(panel, rows):
+    intervals = [line for line in panel.lines if line.ys[0] == line.ys[1]]
+    zeros = [line for line in panel.lines if line.colour == "ink"]
+    assert len(zeros) == len(rows)
+    assert [panel.value(line.xs[0]) for line in zeros] == pytest.approx([0] * len(rows), abs=panel.step())
+    drawn = iter(zip(intervals, panel.marks, strict=True))
+    for _, first, second, outcome in rows:
+        for tested, filled in ((first, True), (second, False)):
+            line, mark = next(drawn)
+            ends = [panel.value(x) for x in line.xs]
+            assert ends == pytest.approx([tested.low, tested.high], abs=panel.step())
+            assert panel.value(mark.x) == pytest.approx(tested.effect, abs=panel.step())
+            assert (mark.shape, mark.filled) == (SHAPES[outcome], filled)
+            assert mark.y == line.ys[0]
+    assert next(drawn, None) is None
+    told = " ".join(panel.said())
+    assert re.findall("supports|contradicts|undecided", told) == [row[3] for row in rows]
+
+
+def test_losses_of_one_name_stand_at_their_values(review):
+    runs = review.lab_runs.query("lab == 'torchdistill' and regime == 'scalings'")
+    panels = drawing.panels(figures.scalings(review).svg)
+    for panel, metric in zip(panels, ("loss", "gradient", "accuracy"), strict=True):
+        arms = dict(list(runs[runs["metric"] == metric].groupby("arm")))
+        check_seeds(panel, arms, log=metric != "accuracy")
+
+
+def test_every_lab_stands_at_its_effect_with_the_mark_of_its_outcome(review):
+    figure = figures.labs(review)
+    (panel,) = drawing.panels(figure.svg)
+    intervals = [line for line in panel.lines if line.ys[0] == line.ys[1]]
+    labs = review.labs.set_index("lab")
+    assert len(intervals) == len(figure.data)
+    for (_, row), line in zip(figure.data.iterrows(), intervals, strict=True):
+        near = panel.below(line.ys[0] - 6, line.ys[0] + 6)
+        wanted = [row[column] for column in ("replication in sd", "effect in sd")]
+        at = [panel.value(mark.x) for mark in near.marks]
+        assert at == pytest.approx([min(max(sd, -4), 8) for sd in wanted], abs=panel.step())
+        assert [mark.filled for mark in near.marks] == [False, True]
+        assert {mark.shape for mark in near.marks} == {SHAPES[labs.loc[row["lab"], "verdict"]]}
+        ends = [panel.value(x) for x in line.xs]
+        assert ends == pytest.approx([min(max(row[end], -4), 8) for end in ("low", "high")], abs=panel.step())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -106,12 +167,12 @@ def test_the_explorer_lists_every_lab_beside_what_is_claimed(review):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lab_stands_on_its_paper_s_page_with_code_seeds_and_limits(review, name):
     declared = review.declared[name]
-    page = BeautifulSoup(pages.part(review, "labs", declared.paper, STORED), "html.parser")
+    page = BeautifulSoup(pages.part(review, "labs", declared.paper), "html.parser")
     own = page.select_one(f"section#lab-{name}")
     for function in declared.mechanism:
         assert f"def {function}(" in own.pre.text or f"class {function}" in own.pre.text
     assert own.math is not None
-    assert own.select_one("figure.kt-figure")["id"] == f"figure-lab-{name}"
+    assert own.select_one(f".kt-figure#figure-lab-{name}, .kt-figure > #figure-lab-{name}")
     assert declared.shows_not in own.text
     assert {dt.text for dt in own.select(".kt-arms dt")} >= {
         f"{declared.baseline} (baseline)",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-import pytest
 from bs4 import BeautifulSoup
 
-from ktreview.analysis import query
 from ktreview.show.tables import corpus as tables
 
 
@@ -52,36 +50,3 @@ def test_the_flow_narrows_from_papers_to_comparable_gains(review):
     assert counts["gains over a named baseline"] <= counts["gains over something"]
     shown = re.findall(r"<strong>(\d+)</strong>", tables.flow(review).html())
     assert [int(count) for count in shown] == list(counts.values())
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("papers", 7),
-        ("papers.theme", 3),
-        ("papers theme=lantern-making kind!=method", 1),
-        ("claims.paper kind=gain theme=lantern-making", 2),
-        ("claims kind=gain theme=lantern-making baseline_named=yes", 4),
-        ("claims kind=gain metric=", 3),
-        ("numbers paper=marsh role=enumeration", 3),
-        ("papers kind=survey theme=echo-keeping", 0),
-    ],
-)
-def test_counting(mini, text, count):
-    assert query.count(mini, text) == count
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "the count is empty"),
-        ("paper", "there is no frame 'paper' to count; the frames are papers, claims"),
-        ("papers colour=red", "'colour=red' is no condition on papers; its columns are key, n"),
-        ("papers kind", "'kind' is no condition on papers"),
-        ("papers theme=magic", "'magic' is not a value of papers.theme"),
-        ("papers.colour", "'colour' is no column of papers"),
-    ],
-)
-def test_a_count_that_means_nothing_is_refused(review, text, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        query.count(review, text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
@@ -12,17 +11,14 @@ from hypothesis import strategies as st
 
 from ktreview import load_review
 from ktreview.corpus.wording import plain
-from ktreview.site import chapters, pages
+from ktreview.site import pages
 
 REVIEW = load_review()
 KEYS = list(REVIEW.records)
 
 
-STORED = chapters.lab_figures(Path(__file__).resolve().parents[3] / "book")
-
-
 def shown(review, name, key):
-    return BeautifulSoup(pages.part(review, name, key, STORED), "html.parser")
+    return BeautifulSoup(pages.part(review, name, key), "html.parser")
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -112,7 +108,7 @@ def test_the_source_of_a_page_holds_no_word_of_a_record(review):
     for key, record in review.records.items():
         text = pages.source(key)
         assert record.title not in text
-        assert all(text.count(f"{{part}} {name} {key}\n") == 1 for name in pages.PARTS)
+        assert all(text.count(f"{{ktreview:part}} {name} {key}\n") == 1 for name in pages.PARTS)
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80))
@@ -134,3 +130,15 @@ def test_an_unknown_part_or_paper_is_refused(review):
         pages.part(review, "nothing", "panda")
     with pytest.raises(KeyError, match="no paper 'nobody'"):
         pages.part(review, "facts", "nobody")
+
+
+def test_a_lab_s_table_gives_the_deciding_effect_before_the_replication(mini, monkeypatch):
+    monkeypatch.setattr(pages.mechanism, "source", lambda *_: "def carry(): ...")
+    runs = mini.lab_runs.copy()
+    runs.loc[(runs["lab"] == "ferry") & (runs["arm"] == "ferried") & (runs["seed"] >= 200), "value"] += 5
+    page = BeautifulSoup(pages.lab(dataclasses.replace(mini, lab_runs=runs), "ferry"), "html.parser")
+    headings = [heading.text for heading in page.select("th")]
+    first = dict(zip(headings, (cell.text for cell in page.select("tbody tr")[0].select("td")), strict=True))
+    assert first["effect, seeds 0 to 7"].startswith("+0.400 [")
+    assert first["replication, 200 to 207"].startswith("+5.40 [")
+    assert not page.select("b, script")

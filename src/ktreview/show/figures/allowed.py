@@ -15,6 +15,11 @@ _ATTRIBUTES = frozenset(
     "style target text-anchor transform version viewBox width x y".split()
 )
 
+#: Styles of shapes and text, without addresses.
+_STYLE = re.compile(
+    r"(?!.*url\((?!#))((fill|stroke|opacity|font|text-anchor)[a-z-]*: [a-zA-Z0-9#%., ()-]+(; *|$))*"
+)
+
 
 def fault(text: str) -> str | None:
     """Say why a text is not a drawing that a page may take in; None if it is one.
@@ -29,6 +34,8 @@ def fault(text: str) -> str | None:
     """
     if "<!" in text:
         return "it holds a declaration or a comment"
+    if "<?" in text.removeprefix("<?xml "):
+        return "it holds an instruction"
     try:
         root = ET.fromstring(text)  # noqa: S314 - without declarations there are no entities
     except ET.ParseError as error:
@@ -49,6 +56,6 @@ def _fault_of(element: ET.Element) -> str | None:
                 return f"it leads to {value}"
         elif not (name in _ATTRIBUTES or re.fullmatch(r"data-[a-z]+", name)):
             return f"it holds the attribute {name}"
-        elif re.search(r"url\((?!#)|\\|@|expression", value) and name == "style":
+        elif name == "style" and not _STYLE.fullmatch(value):
             return f"it holds the style {value}"
     return None

@@ -23,6 +23,9 @@ import pandas as pd
 from ktreview.corpus import wording
 from ktreview.show.figures.allowed import fault
 
+#: The code whose change makes a drawing another.
+SOURCES = (*sorted(Path(__file__).parent.glob("*.py")), Path(wording.__file__))
+
 
 def folder() -> Path:
     """Return the folder that drawings are kept in, which need not exist."""
@@ -63,15 +66,14 @@ def kept(name: str, drawn: Any, make: Callable[[], str]) -> str:
 
 def key(drawn: Any) -> str:
     """Return what a drawing is known by: a digest of its content and of what draws."""
-    content = json.dumps([_drawing(), drawn], default=_plain, ensure_ascii=False)
+    content = json.dumps([_made_with(), drawn], default=_plain, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 @functools.cache
-def _drawing() -> list[str]:
+def _made_with() -> list[str]:
     """Return digests of the code and the versions of the packages that drawings are made with."""
-    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(wording.__file__)]
-    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in SOURCES]
     return [*digests, *(f"{package} {version(package)}" for package in ("matplotlib", "seaborn", "numpy"))]
 
 

@@ -60,14 +60,14 @@ def themes_by_kind(review: Review) -> Figure:
 
 def _draw_counts(counts: pd.DataFrame) -> Canvas:
     sheet = Sheet()
-    axes = sheet.panel(_TILE * len(counts), head=104, left=124, right=60)
+    axes = sheet.panel(_TILE * len(counts), head=114, left=136, right=50)
     axes.set(xlim=(0, len(counts.columns)), xticks=[])
     for x, kind in enumerate(counts.columns):
         name = str(kind).replace("-", " ")
-        write(axes, x + 0.5, -8, name, rotation=60, va="bottom", rotation_mode="anchor")
+        write(axes, x + 0.5, -8, name, rotation=60, rotation_mode="anchor")
     for y, (title, row) in enumerate(counts.iterrows()):
         middle = _TILE * (y + 0.5)
-        beside(axes, 118, middle, halved(str(title)), ha="right", va="center", linespacing=1.0)
+        beside(axes, 130, middle, halved(str(title)), ha="right")
         for x, count in enumerate(row):
             if count:
                 shade = 0.1 + 0.4 * count / counts.to_numpy().max()
@@ -124,7 +124,7 @@ def _draw_years(counts: pd.Series[int]) -> Canvas:
         clip_on=False,
     )
     for x, count in enumerate(counts):
-        write(axes, x, count, f"{count}", ha="center", va="bottom", size=NAME, weight="bold")
+        axes.text(x, count, f"{count}", ha="center", va="bottom", size=NAME, weight="bold")
     axes.set(xlabel="", ylabel="", ylim=(0, counts.max()), yticks=[])
     axes.tick_params(length=0, labelsize=SMALL)
     return sheet.finished()
@@ -184,9 +184,7 @@ def steps_stated(review: Review) -> pd.DataFrame:
         Columns `step` and `papers`, each step a subset of the one before.
     """
     gains = review.claims[review.claims["kind"] == "gain"]
-    clear = gains.assign(
-        clear=[row.basis != "unstated" and review.baseline_named[row.id] for row in rows(gains)]
-    )
+    clear = gains.assign(clear=(gains["basis"] != "unstated") & gains["baseline_named"])
     numeric = review.claims["type"] == "quantitative"
     all_clear = clear.groupby("paper")["clear"].all()
     counted = [

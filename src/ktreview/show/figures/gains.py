@@ -67,7 +67,6 @@ def claimed_gains(review: Review, theme: str | None = None) -> Figure:
         raise ValueError(f"no abstract of the theme {theme!r} claims a gain or a level in percent")
     shown = shown.assign(
         name=[wording.short_name(review.records[key]) for key in shown["paper"]],
-        baseline_named=[review.baseline_named[claim] for claim in shown["id"]],
         becomes=[_becomes(review, row) for row in rows(shown)],
     )
     panels = list(_panels(shown))
@@ -115,13 +114,12 @@ def _panels(shown: pd.DataFrame) -> Iterator[_Panel]:
 
 def _becomes(review: Review, row: Any) -> str:
     """Say what the tables make of a gain; empty where there is no verdict."""
-    paper = review.records[row.paper]
-    verdict = next((verdict for verdict in paper.verdicts if verdict.claim == row.quote), None)
+    verdict = review.verdict_of(row.id)
     if verdict is None:
         return ""
     said = wording.verdict(verdict)
     if len(verdict.results) == 1 and verdict.basis in ("absolute", "relative"):
-        points, relative = result_gains(next(r for r in paper.results if r.id == verdict.results[0]))
+        points, relative = result_gains(review.results_of(row.id)[0])
         other = (points, " points") if verdict.basis == "relative" else (relative, "% relative")
         if other[0] is not None:
             said += f": {wording.signed(*other)}"
@@ -216,7 +214,7 @@ def _draw_row(axes: Axes, row: Any, top: float, panel: _Panel) -> None:
     what = " · ".join(filter(None, [wording.plain(row.metric), wording.plain(row.benchmark)]))
     over = f"over {wording.plain(row.baseline)}" if row.baseline else "baseline not stated"
     beside(axes, 0, top + 9, cut(row.name, 44), f"{row.id}/name", weight="bold", size=NAME)
-    beside(axes, 0, top + 22, cut(f"{what or 'metric not named'}, {over}", 58), colour="muted")
+    beside(axes, 0, top + 22, cut(f"{what or 'metric not named'}, {over}", 57), colour="muted")
     y, (low, high) = top + 37, _ends(row)
     line(axes, [0, low], [y, y], panel.colour, linestyle=(0, (2, 1.5)) if row.bound == "up-to" else "-")
     if high > low:

@@ -146,6 +146,7 @@ def _draw_arms(axes: Axes, arms: Mapping[str, pd.Series[float]], method: str, *,
                 line(axes, [shown.mean()] * 2, [y - 7, y + 7], "ink", 2, zorder=5)
     if log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
         grid(axes)
     else:
         scale(axes, *axes.get_xlim())
@@ -173,7 +174,7 @@ def _draw_seeds(axes: Axes, values: pd.Series[float], y: float, colour: str, *, 
 
 
 def _draw_differences(sheet: Sheet, compared: Sequence[Row]) -> None:
-    labels = [wrapped(f"{row[3]}: {row[0].method} − {row[0].baseline}", 56) for row in compared]
+    labels = [wrapped(f"{row[3]}: {row[0].method} − {row[0].baseline}", 57) for row in compared]
     heights = [36 + 13 * label.count("\n") for label in labels]
     axes = sheet.panel(sum(heights), head=20, foot=26)
     beside(axes, 0, -12, "Differences", colour="muted")
@@ -182,7 +183,7 @@ def _draw_differences(sheet: Sheet, compared: Sequence[Row]) -> None:
     scale(axes, min(ends) - spare, max(ends) + spare)
     top = 0.0
     for (_, first, second, outcome), label, height in zip(compared, labels, heights, strict=True):
-        beside(axes, 0, top + 1, label, va="top", linespacing=1.1)
+        beside(axes, 0, top + 1, label, block="top")
         line(axes, [0, 0], [top + height - 26, top + height - 2], "ink", 1)
         shape, colour = _MARKS[outcome]
         for tested, filled, y in ((first, True, top + height - 19), (second, False, top + height - 9)):
@@ -344,7 +345,7 @@ def _towards(review: Review, row: Any) -> dict[str, Any]:
 
 def _draw_all(drawn: pd.DataFrame) -> Canvas:
     sheet = Sheet()
-    axes = sheet.panel(_LAB * len(drawn), head=4, foot=38, left=140)
+    axes = sheet.panel(_LAB * len(drawn), head=4, foot=38, left=150)
     scale(axes, *_ENDS)
     axes.set_xlabel("against the claim  ←  sd  →  for it", size=SMALL)
     axes.axvline(0, color=PALETTE["ink"], linewidth=1, clip_on=False)
@@ -357,5 +358,5 @@ def _draw_all(drawn: pd.DataFrame) -> Canvas:
         interval(axes, low, high, y, colour)
         mark(axes, replication, y, shape, colour, filled=False)
         mark(axes, effect, y, shape, colour, url=row["lab"])
-        beside(axes, 132, y, cut(row["name"], 21), ha="right")
+        beside(axes, 141, y, cut(row["name"], 21), ha="right")
     return sheet.finished()

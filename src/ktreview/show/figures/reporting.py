@@ -142,10 +142,8 @@ def _draw_cells(data: pd.DataFrame) -> Canvas:
         axes = sheet.panel(_ROW * len(names), head=52, foot=10, left=0, right=0, title=str(part))
         axes.set(xlim=(0, WIDTH), xticks=[])
         for x, item in enumerate(items):
-            write(
-                axes, (x + 0.5) * cell, -4, _BROKEN.get(item, item), colour="muted", ha="center", va="bottom",
-                linespacing=1.0,
-            )  # fmt: skip
+            name = _BROKEN.get(item, item)
+            write(axes, (x + 0.5) * cell, -4, name, colour="muted", ha="center", block="bottom")
         for y, name in enumerate(names):
             top = _ROW * y
             beside(axes, 0, top + 8, name, weight="bold" if name == "All" else "normal")
@@ -168,7 +166,6 @@ def _draw_cell(axes: Axes, row: Any, x: float, y: float, width: float) -> None:
         line(axes, [*xs, *xs[::-1], xs[0]], [ys[0], ys[0], ys[1], ys[1], ys[0]], "rule", 0.8)
     write(
         axes, x + width / 2, y + height / 2, f"{symbol}\n{row.stated}/{row.asked}".strip(), ha="center",
-        va="center", linespacing=1.0,
     )  # fmt: skip
 
 
@@ -257,7 +254,7 @@ def _draw_bars(shown: tuple[pd.DataFrame, Sequence[str]]) -> Canvas:
         if n % columns == 0:
             axes = sheet.blank(height + 12)
             for place, name in enumerate(groups):
-                write(axes, 0, head + (place + 0.5) * _BAR, halved(name), va="center", linespacing=0.95)
+                write(axes, 0, head + (place + 0.5) * _BAR, halved(name))
         write(axes, x, head / 2, item, weight="bold", size=NAME)
         line(axes, [x, x], [head, height], "rule", 0.8)
         line(axes, [x + length] * 2, [head, height], "grid", 0.8)
@@ -359,8 +356,7 @@ def _draw_flows(flows: pd.DataFrame) -> Canvas:
         for name, count in side.items():
             starts[name] = top
             write(
-                axes, x, top + count * thick / 2, f"{_broken(name)}: {count}", ha=ha, va="center", size=NAME,
-                linespacing=1.0,
+                axes, x, top + count * thick / 2, f"{_broken(name)}: {count}", ha=ha, size=NAME,
             )  # fmt: skip
             top += count * thick + gap
         tops.append(starts)
@@ -480,32 +476,30 @@ def has_size(claimed: float, bound: str, computed: float | None) -> bool:
 
 def _computed(review: Review) -> pd.DataFrame:
     """Return one row for each gain in percent and each result that its verdict names."""
-    claims = {(row.paper, row.quote): row for row in rows(review.claims)}
+    claims = {row.id: row for row in rows(review.claims)}
     found = []
-    for key, paper in review.records.items():
-        results = {result.id: result for result in paper.results}
-        for verdict in paper.verdicts:
-            claim = claims[key, verdict.claim]
-            if claim.kind != "gain" or claim.unit != "percent":
-                continue
-            for ident in verdict.results:
-                points, relative = gains(results[ident])
-                found.append(
-                    {
-                        "claim": claim.id,
-                        "key": key,
-                        "paper": wording.short_name(paper),
-                        "words": wording.plain(verdict.claim),
-                        "value": claim.value,
-                        "claimed": wording.value(claim),
-                        "benchmark": results[ident].benchmark,
-                        "points": points,
-                        "relative": relative,
-                        "points fits": has_size(claim.value, claim.bound, points),
-                        "percent of the baseline fits": has_size(claim.value, claim.bound, relative),
-                        "verdict": wording.verdict(verdict),
-                    }
-                )
+    for claim in (claims[claim] for claim in review.verdicts["claim"]):
+        verdict = review.verdict_of(claim.id)
+        if verdict is None or claim.kind != "gain" or claim.unit != "percent":
+            continue
+        for result in review.results_of(claim.id):
+            points, relative = gains(result)
+            found.append(
+                {
+                    "claim": claim.id,
+                    "key": claim.paper,
+                    "paper": wording.short_name(review.records[claim.paper]),
+                    "words": wording.plain(claim.quote),
+                    "value": claim.value,
+                    "claimed": wording.value(claim),
+                    "benchmark": result.benchmark,
+                    "points": points,
+                    "relative": relative,
+                    "points fits": has_size(claim.value, claim.bound, points),
+                    "percent of the baseline fits": has_size(claim.value, claim.bound, relative),
+                    "verdict": wording.verdict(verdict),
+                }
+            )
     columns = [
         "claim", "key", "paper", "words", "value", "claimed", "benchmark", "points", "relative",
         "points fits", "percent of the baseline fits", "verdict",

@@ -13,14 +13,13 @@ from typing import Any, Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Affine2D, blended_transform_factory
 
 from ktreview.show.figures.svg import PALETTE, WIDTH
 
 #: Sizes of text: names and values; what stands beside them.
-NAME, SMALL = 11.0, 10.0
+NAME, SMALL = 11.0, 10.5
 #: Points left free at both sides, so that marks at the end of an axis are whole.
 MARGIN = 16.0
 
@@ -99,14 +98,13 @@ def grid(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def beside(axes: Axes, x: float, y: float, text: str, url: str = "", **options: Any) -> Text:
+def beside(axes: Axes, x: float, y: float, text: str, url: str = "", **options: Any) -> None:
     """Write at a height on a panel, so many points from the left of the sheet."""
     canvas = axes.get_figure(root=True)
     assert canvas is not None, "axes are on a sheet"  # noqa: S101
     points = Affine2D().scale(1 / 72) + canvas.dpi_scale_trans
-    return write(
-        axes, x, y, text, url, transform=blended_transform_factory(points, axes.transData), **options
-    )
+    place = blended_transform_factory(points, axes.transData)
+    write(axes, x, y, text, url, transform=place, **options)
 
 
 def write(
@@ -119,22 +117,23 @@ def write(
     size: float = SMALL,
     colour: str = "ink",
     ha: str = "left",
+    block: Literal["middle", "top", "bottom"] = "middle",
     **options: Any,
-) -> Text:
-    """Write on a panel, in a colour of the palette."""
-    written = axes.text(
-        x,
-        y,
-        text,
-        size=size,
-        color=PALETTE[colour],
-        ha=ha,
-        va=options.pop("va", "center_baseline"),
-        **options,
-    )
-    if url:
-        written.set_url(url)
-    return written
+) -> None:
+    """Write on a panel, in a colour of the palette; the block of lines has its middle, top or bottom at y.
+
+    Each line is a text of its own, which a page can set in its own font without losing the alignment.
+    """
+    lines = text.split("\n")
+    lead = 1.12 * size
+    above = {"middle": len(lines) / 2, "top": 0, "bottom": len(lines)}[block]
+    options.setdefault("va", "center_baseline")
+    for n, line_of_text in enumerate(lines):
+        written = axes.text(
+            x, y + (n + 0.5 - above) * lead, line_of_text, size=size, color=PALETTE[colour], ha=ha, **options
+        )
+        if url:
+            written.set_url(url)
 
 
 def mark(
@@ -222,7 +221,7 @@ def wrapped(text: str, length: int, lines: int = 2) -> str:
     Examples
     --------
     >>> wrapped("one, two", 8), wrapped("one two three four", 8)
-    ('one, two', 'one two\nthree…')
+    ('one, two', 'one two\nthree f…')
     """
     broken = textwrap.wrap(text, length, break_long_words=True) or [""]
     return "\n".join([*broken[: lines - 1], cut(" ".join(broken[lines - 1 :]), length)]).rstrip("\n")

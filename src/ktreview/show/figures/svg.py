@@ -62,9 +62,11 @@ _STYLE: dict[Any, Any] = {
 #: Width of a drawing in points: that of a phone's column in pixels, so that text keeps its size there.
 WIDTH = 360.0
 #: How much of a colour a bitmap's tints have.
-_STEPS = (1.0, 0.6, 0.28)
+_STEPS = (1.0, 0.7, 0.33)
 #: Width in pixels at which a drawing is shown where there is room.
 SHOWN = 480
+#: Width in pixels of a bitmap, so that the tallest has less than 60 KB.
+BITMAP = 450
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Figure:
         """Return the drawing as a bitmap of few colours, the same bytes wherever matplotlib is the same."""
         drawn, written = io.BytesIO(), io.BytesIO()
         with mpl.rc_context(_STYLE):
-            self.draw().savefig(drawn, format="png", dpi=72 * SHOWN / WIDTH)
+            self.draw().savefig(drawn, format="png", dpi=72 * BITMAP / WIDTH)
         pixels = Image.open(drawn).convert("RGB").quantize(palette=_tints(), dither=Image.Dither.NONE)
         pixels.save(written, "png", optimize=True)
         return written.getvalue()
@@ -148,7 +150,7 @@ class Figure:
         table = markup.table(self.data, f"Data of the figure: {self.title}")
         return (
             '<div class="kt-caption">'
-            f'<p class="kt-title">{html.escape(self.title)}</p>'
+            f'<p class="kt-finding">{html.escape(self.title)}</p>'
             f'<p class="kt-note">{self.note}</p>'
             '<details class="kt-data">'
             f"<summary>Data of this figure ({counted(len(self.data), 'row')})</summary>"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Collection
 from functools import partial
 
 import pandas as pd
 
 from ktreview.analysis import agreement as annotation
-from ktreview.analysis.dictionary import as_frame, read_dictionary
+from ktreview.analysis.dictionary import as_frame, meaning
 from ktreview.corpus import wording
-from ktreview.corpus.review import COLUMNS, Review, rows
+from ktreview.corpus.frames import COLUMNS, ClaimRow
+from ktreview.corpus.review import Review, rows
 from ktreview.show import markup
 from ktreview.show.tables.table import Table
 
@@ -34,27 +34,25 @@ def claims(
     Table
         One row a claim, in the order of the corpus.
     """
-    found = review.claims[review.claims["kind"].isin(list(kinds))]
+    chosen = review.claims[review.claims["kind"].isin(list(kinds))]
     if theme is not None:
-        found = found[found["theme"] == theme]
+        chosen = chosen[chosen["theme"] == theme]
     data = pd.DataFrame(
         {
             "paper": markup.paper_anchor(review, row.paper, wording.short_name(review.records[row.paper])),
-            "its words": f'<q class="kt-quote">{html.escape(wording.plain(row.quote))}</q>',
+            "its words": markup.quoted(wording.plain(row.quote)),
             "value": wording.value(row),
             "is": row.kind if row.kind != "gain" else f"gain, {wording.basis(row)}",
             "metric": row.metric or "–",
             "on": row.benchmark or "–",
-            "over": row.baseline + ("" if review.baseline_named[row.id] else " (not named)")
-            if row.baseline
-            else "–",
+            "over": row.baseline + ("" if row.baseline_named else " (not named)") if row.baseline else "–",
         }
-        for row in rows(found)
+        for row in rows(chosen, ClaimRow)
     )
     return Table(
         f"claims-{theme or 'all'}",
-        f"Results claimed with a number: {wording.counted(len(found), 'claim')} of "
-        f"{wording.counted(found['paper'].nunique(), 'abstract')}. A dash: the abstract does not say.",
+        f"Results claimed with a number: {wording.counted(len(chosen), 'claim')} of "
+        f"{wording.counted(chosen['paper'].nunique(), 'abstract')}. A dash: the abstract does not say.",
         data,
         markup=("paper", "its words"),
     )
@@ -162,7 +160,7 @@ def flow(review: Review) -> Table:
         ("number tokens in their abstracts, each accounted for", len(review.numbers)),
         ("results claimed with a number", int((review.claims["type"] == "quantitative").sum())),
         ("gains over something", len(gains)),
-        ("gains over a named baseline", sum(review.baseline_named[claim] for claim in gains["id"])),
+        ("gains over a named baseline", int(gains["baseline_named"].sum())),
         ("gains whose basis the abstract fixes", int((gains["basis"] != "unstated").sum())),
     ]
     return _Flow(
@@ -174,12 +172,7 @@ class _Flow(Table):
     """A table of counts, shown as boxes in a row."""
 
     def html(self) -> str:
-        boxes = "".join(
-            f"<li><strong>{row.number}</strong> {html.escape(row.step)}</li>" for row in rows(self.data)
-        )
-        return (
-            f'<ol class="kt-flow" id="table-{self.name}" aria-label="{html.escape(self.title)}">{boxes}</ol>'
-        )
+        return str(markup.macro("tables.html", "flow")(self, self.data.itertuples(index=False)))
 
 
 def dictionary(review: Review, frame: str | None = None) -> Table:  # noqa: ARG001 - called like all tables
@@ -200,7 +193,7 @@ def dictionary(review: Review, frame: str | None = None) -> Table:  # noqa: ARG0
     title = "Every column of the data"
     if frame is not None:
         facts = facts[facts["frame"] == frame]
-        title = f"{frame}: {read_dictionary().frames[frame].meaning}"
+        title = f"{frame}: {meaning(frame)}"
     data = pd.DataFrame(
         {
             "frame": row.frame,

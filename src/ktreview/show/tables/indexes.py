@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
-from ktreview.analysis.comparability import Pairs, numbers_under
+from ktreview.analysis.comparability import NamedNumber, Pairs, numbers_under
 from ktreview.analysis.names import STATED_UNDER, IndexName, load_index, mentions
 from ktreview.corpus import wording
 from ktreview.corpus.review import Review, rows
@@ -50,12 +50,12 @@ def index_page(review: Review, index: IndexName) -> Table:
     """
     if index not in STATED_UNDER:
         raise ValueError(f"there is no index {index!r}; there are {', '.join(STATED_UNDER)}")
-    found = mentions(review)
-    found = found[found["index"] == index]
-    counts = found.groupby("key")["paper"].nunique()
+    touched = mentions(review)
+    touched = touched[touched["index"] == index]
+    counts = touched.groupby("key")["paper"].nunique()
     entries = load_index()[index]
     order = sorted(counts.index, key=lambda key: (-counts[key], entries[key].name.casefold(), key))
-    sections: list[str] = []
+    sections: list[Markup] = []
     summary: list[dict[str, Any]] = []
     for key in order:
         numbers = list(rows(numbers_under(review, index, key)))
@@ -73,19 +73,22 @@ def index_page(review: Review, index: IndexName) -> Table:
             }
         )
         sections.append(
-            f'<section class="kt-card" id="{index}-{key}" aria-labelledby="{index}-{key}-name">'
-            f'<h3 id="{index}-{key}-name">{html.escape(entries[key].name)}</h3>'
-            f"<p>{html.escape(entries[key].what)}</p>"
-            f"<p>{_touching(review, found[found['key'] == key])}</p>"
-            f"{_numbers_shown(review, entries[key].name, numbers, pairs)}</section>"
+            markup.macro("tables.html", "section")(
+                index,
+                key,
+                entries[key],
+                wording.counted(int(counts[key]), "paper"),
+                _touching(review, touched[touched["key"] == key]),
+                pairs.summary(),
+                wording.counted(len(numbers), "number"),
+                _numbers_shown(review, entries[key].name, numbers, pairs),
+            )
         )
     data = pd.DataFrame(summary, columns=_COLUMNS)
     title = _title(index, data)
-    body = (
-        f'<div class="kt-index" id="index-{index}"><p>{html.escape(title)}</p>'
-        f"{_contents(index, data)}<h2>By number of papers</h2>{''.join(sections)}</div>"
-    )
-    return _IndexTable(f"index-{index}", title, data, body=body)
+    names = sorted(rows(data), key=lambda row: (row.name.casefold(), row.key))
+    body = markup.macro("tables.html", "index")(index, title, len(data), names, sections)
+    return _IndexTable(f"index-{index}", title, data, body=str(body))
 
 
 def _title(index: str, data: pd.DataFrame) -> str:
@@ -98,30 +101,20 @@ def _title(index: str, data: pd.DataFrame) -> str:
     )
 
 
-def _contents(index: str, data: pd.DataFrame) -> str:
-    links = ", ".join(
-        f'<a href="#{index}-{row.key}">{html.escape(row.name)}</a> ({row.papers})'
-        for row in sorted(rows(data), key=lambda row: (row.name.casefold(), row.key))
-    )
-    return (
-        f'<details class="kt-data"><summary>All {len(data)} names from A to Z, with the number of papers'
-        f"</summary><p>{links}</p></details>"
-    )
-
-
-def _touching(review: Review, found: pd.DataFrame) -> str:
+def _touching(review: Review, touched: pd.DataFrame) -> list[tuple[Markup, str]]:
     """Link the papers that touch a name, with where it was seen."""
-    parts = []
-    for paper, own in found.groupby("paper", sort=False):
-        key = str(paper)
-        link = markup.paper_anchor(review, key, wording.short_name(review.records[key]))
-        parts.append(f"{link} ({', '.join(own['where'])})")
-    return f"{wording.counted(len(parts), 'paper')}: {'; '.join(parts)}."
+    return [
+        (
+            markup.paper_anchor(review, str(key), wording.short_name(review.records[str(key)])),
+            ", ".join(of_paper["where"]),
+        )
+        for key, of_paper in touched.groupby("paper", sort=False)
+    ]
 
 
-def _numbers_shown(review: Review, name: str, numbers: list[Any], pairs: Pairs) -> str:
+def _numbers_shown(review: Review, name: str, numbers: list[NamedNumber], pairs: Pairs) -> Markup:
     if not numbers:
-        return "<p>No number under this name.</p>"
+        return Markup()
     data = pd.DataFrame(
         {
             "paper": markup.paper_anchor(
@@ -143,26 +136,19 @@ def _numbers_shown(review: Review, name: str, numbers: list[Any], pairs: Pairs) 
         }
         for i, row in enumerate(numbers)
     )
-    table = markup.table(
+    return markup.table(
         data, f"Numbers under {name}, in the words of abstracts and results", markup=("paper",)
     )
-    return (
-        f"<p>{html.escape(pairs.summary())}</p>"
-        # Cards break words anywhere, which would squeeze the columns instead of letting the table scroll.
-        '<details class="kt-data">'
-        f"<summary>{wording.counted(len(numbers), 'number')} under "
-        f"{html.escape(name)}</summary>{table}</details>"
-    )
 
 
-def _value(row: Any, value: float) -> str:
+def _value(row: NamedNumber, value: float) -> str:
     if value != value:  # noqa: PLR0124 - NaN
         return "not given"
     unit = "score" if row.unit == "ratio" else row.unit
     return wording.value(row._replace(value=value, unit=unit))
 
 
-def _described(row: Any) -> str:
+def _described(row: NamedNumber) -> str:
     if row.where == "result":
         return f"result of {wording.plain(row.method)}"
     if row.kind != "gain":
@@ -170,12 +156,12 @@ def _described(row: Any) -> str:
     return f"claimed gain, {wording.basis(row)}" + (" (settled by results)" if row.settled else "")
 
 
-def _measured(row: Any) -> str:
+def _measured(row: NamedNumber) -> str:
     on = f"on {wording.plain(row.benchmark)}" if row.benchmark else ""
     return f"{wording.plain(row.metric)} {on}".strip() or "–"
 
 
-def _over(row: Any) -> str:
+def _over(row: NamedNumber) -> str:
     if not row.baseline:
         return "–"
     baseline = wording.plain(row.baseline)

@@ -36,4 +36,4 @@ class Table:
 
     def html(self) -> str:
         """Return the table as an HTML fragment."""
-        return markup.table(self.data, self.title, markup=self.markup, anchor=f"table-{self.name}")
+        return str(markup.table(self.data, self.title, markup=self.markup, anchor=f"table-{self.name}"))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from ktreview.analysis import reporting
 from ktreview.corpus import wording
+from ktreview.corpus.frames import ClaimRow
 from ktreview.corpus.outcomes import gains
 from ktreview.corpus.records import Result, Verdict
 from ktreview.corpus.review import Review, rows
@@ -36,54 +37,24 @@ _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z‘“'\"])")
 
 @dataclass(frozen=True)
 class _Cards(Table):
-    """A table whose rows are long texts, shown as cards."""
+    """A table whose rows are long texts, shown as cards by a macro of a template."""
+
+    card: str = ""
 
     def html(self) -> str:
-        cards = "".join(f'<article class="kt-card">{self._card(row)}</article>' for row in rows(self.data))
-        return (
-            f'<section id="table-{self.name}" aria-label="{html.escape(self.title)}">'
-            f"<p><strong>{html.escape(self.title)}</strong></p>{cards}</section>"
-        )
-
-    def _card(self, row: Any) -> str:
-        raise NotImplementedError
-
-
-class _Verdicts(_Cards):
-    def _card(self, row: Any) -> str:
-        e = html.escape
-        return (
-            f'<p>{row.paper} <span class="kt-badge kt-{e(row.finding)}">{e(row.finding)}</span> '
-            f"{row.words}</p>"
-            f"<p>{e(row.why)} <em>{e(row.basis)}</em></p>{row.results}"
-        )
-
-
-class _Open(_Cards):
-    def _card(self, row: Any) -> str:
-        e = html.escape
-        return (
-            f'<p>{row.paper} <span class="kt-badge kt-unresolved">open: {e(row.open)}</span> {row.words}</p>'
-            f"<p>{e(row.why)} <em>What would settle it:</em> {e(row.remedy)}</p>"
-        )
-
-
-class _Names(_Cards):
-    def _card(self, row: Any) -> str:
-        e = html.escape
-        return (
-            f"<p><strong>{e(row.name)}</strong>, {e(row.kind)}; differs in {e(row.differs)}. {e(row.so)}</p>"
-            f'<details class="kt-data"><summary>What it stands for</summary>{row.uses}</details>'
-        )
+        lines = [
+            {column: Markup(value) if column in self.markup else value for column, value in row.items()}  # noqa: S704
+            for row in self.data.to_dict("records")
+        ]
+        shown = markup.macro("verdicts.html", "cards")(self, lines, markup.macro("verdicts.html", self.card))
+        return str(shown)
 
 
 class _Folded(Table):
     """A long table that opens."""
 
     def html(self) -> str:
-        return (
-            f'<details class="kt-data"><summary>{html.escape(self.title)}</summary>{super().html()}</details>'
-        )
+        return str(markup.macro("shared.html", "opens")(self.title, Markup(super().html())))  # noqa: S704
 
 
 def verdicts(review: Review, findings: Collection[str] | None = None) -> Table:
@@ -105,39 +76,42 @@ def verdicts(review: Review, findings: Collection[str] | None = None) -> Table:
         {
             "claim": claim.id,
             "paper": markup.paper_anchor(review, claim.paper, _name(review, claim.paper), claim.id),
-            "words": _quoted(claim.quote),
+            "words": markup.quoted(wording.plain(claim.quote)),
             "finding": verdict.finding,
             "basis": _basis(claim, verdict),
             "why": verdict.why,
-            "results": _list([_result(result) for result in results]),
+            "results": markup.macro("verdicts.html", "results")(
+                wording.counted(len(results), "result"), list(map(_result, results))
+            ),
         }
         for claim, verdict, results in _judged(review)
         if findings is None or verdict.finding in findings
     ]
     columns = ["claim", "paper", "words", "finding", "basis", "why", "results"]
     what = wording.listing(findings) if findings else "what the tables make of them"
-    return _Verdicts(
+    return _Cards(
         "verdicts" + "".join(f"-{finding}" for finding in findings or ()),
         f"Claims held against results, {what}: {len(found)}",
         pd.DataFrame(found, columns=columns),
         markup=("paper", "words", "results"),
+        card="verdict",
     )
 
 
-def _judged(review: Review) -> Iterator[tuple[Any, Verdict, list[Result]]]:
+def _judged(review: Review) -> Iterator[tuple[ClaimRow, Verdict, list[Result]]]:
     """Yield every claim that has a verdict, the verdict and the results that it names."""
-    claims = {(row.paper, row.quote): row for row in rows(review.claims)}
-    for key, paper in review.records.items():
-        by_id = {result.id: result for result in paper.results}
-        for verdict in paper.verdicts:
-            yield claims[key, verdict.claim], verdict, [by_id[ident] for ident in verdict.results]
+    claims = {row.id: row for row in rows(review.claims, ClaimRow)}
+    for claim in review.verdicts["claim"]:
+        verdict = review.verdict_of(claim)
+        if verdict and claim in claims:
+            yield claims[claim], verdict, review.results_of(claim)
 
 
 def _name(review: Review, key: str) -> str:
     return wording.short_name(review.records[key])
 
 
-def _basis(claim: Any, verdict: Verdict) -> str:
+def _basis(claim: ClaimRow, verdict: Verdict) -> str:
     """Say what the tables make of the basis, and how surely."""
     said = []
     if verdict.basis:
@@ -155,8 +129,8 @@ def _basis(claim: Any, verdict: Verdict) -> str:
     return ("; ".join(said) + ".").capitalize() if said else ""
 
 
-def _result(result: Result) -> str:
-    """Return a result with its gain and where it stands, as HTML."""
+def _result(result: Result) -> tuple[str, str]:
+    """Say a result with its gain, and where it stands."""
     points, relative = gains(result)
     gain = ", ".join(
         wording.signed(amount, unit)
@@ -165,21 +139,9 @@ def _result(result: Result) -> str:
     )
     setting = f" ({result.setting})" if result.setting else ""
     what = f"{result.benchmark}{setting}, {result.metric}: {result.method} {wording.result(result)}"
-    where = f"{result.locator}. Source: {result.source}. Confidence: {result.confidence}."
     careful = f" Careful: {result.flag}." if result.flag and result.method_value is not None else ""
-    e = html.escape
-    return f'{e(what)}{e(f"; {gain}" if gain else "")}. <span class="kt-source">{e(where)}{e(careful)}</span>'
-
-
-def _list(items: Sequence[str]) -> str:
-    """Return HTML fragments as a list that opens."""
-    if not items:
-        return "<p>No result was seen.</p>"
-    inside = "".join(f"<li>{item}</li>" for item in items)
-    return (
-        f'<details class="kt-data"><summary>{wording.counted(len(items), "result")}</summary>'
-        f"<ul>{inside}</ul></details>"
-    )
+    where = f"{result.locator}. Source: {result.source}. Confidence: {result.confidence}.{careful}"
+    return f"{what}; {gain}." if gain else f"{what}.", where
 
 
 def unresolved(review: Review) -> Table:
@@ -205,18 +167,19 @@ def unresolved(review: Review) -> Table:
         found.append(
             {
                 "paper": markup.paper_anchor(review, claim.paper, _name(review, claim.paper), claim.id),
-                "words": _quoted(claim.quote),
+                "words": markup.quoted(wording.plain(claim.quote)),
                 "open": _open(verdict),
                 "why": " ".join(rest),
                 "remedy": " ".join(remedy) or "The record does not say.",
             }
         )  # fmt: skip
     columns = ["paper", "words", "open", "why", "remedy"]
-    return _Open(
+    return _Cards(
         "unresolved",
         f"What stays open after the tables that were seen: {wording.counted(len(found), 'claim')}",
         pd.DataFrame(found, columns=columns),
         markup=("paper", "words"),
+        card="open",
     )
 
 
@@ -224,10 +187,6 @@ def _open(verdict: Verdict) -> str:
     if verdict.finding != "unresolved":
         return "the basis"
     return "size and basis" if verdict.basis else "the claim"
-
-
-def _quoted(words: str) -> str:
-    return f'<q class="kt-quote">{html.escape(wording.plain(words))}</q>'
 
 
 @dataclass(frozen=True)
@@ -276,27 +235,26 @@ def same_name(review: Review) -> Table:
         ],
         columns=["name", "kind", "uses", "differs", "so"],
     )
-    return _Names(
+    return _Cards(
         "same-name",
         f"One name, several things: {wording.counted(len(data), 'case')}",
         data,
         markup=("uses",),
+        card="name",
     )
 
 
 _Case = tuple[str, str, list[_Use], list[str]]
 
 
-def _uses(review: Review, uses: Iterable[_Use]) -> str:
+def _uses(review: Review, uses: Iterable[_Use]) -> Markup:
     texts: dict[tuple[str, str], list[str]] = {}
     for use in uses:
         texts.setdefault((use.paper, use.claim), []).append(use.text)
-    items = "".join(
-        f"<li>{markup.paper_anchor(review, paper, _name(review, paper), claim)}: "
-        f"{html.escape('; '.join(dict.fromkeys(own)))}</li>"
-        for (paper, claim), own in texts.items()
+    return markup.macro("verdicts.html", "uses")(
+        (markup.paper_anchor(review, paper, _name(review, paper), claim), "; ".join(dict.fromkeys(said)))
+        for (paper, claim), said in texts.items()
     )
-    return f"<ul>{items}</ul>"
 
 
 def _percent(review: Review) -> Iterator[_Case]:
@@ -311,7 +269,7 @@ def _percent(review: Review) -> Iterator[_Case]:
             f"{wording.value(row)} is {'points' if row.resolved_basis == 'absolute' else 'relative'}",
             basis=row.resolved_basis,
         )
-        for row in rows(settled)
+        for row in rows(settled, ClaimRow)
     ]
     if len({use.basis for use in uses}) > 1:
         yield "%", "unit of a gain", uses, ["basis"]
@@ -435,8 +393,8 @@ def odd_results(review: Review) -> Table:
                     carried.setdefault(warning, []).append((key, result.benchmark))
     data = pd.DataFrame(
         [
-            {"warning": warning, "results": len(places), "papers": _places(review, places)}
-            for warning, places in sorted(carried.items(), key=lambda item: -len(item[1]))
+            {"warning": warning, "results": len(where), "papers": _papers(review, where)}
+            for warning, where in sorted(carried.items(), key=lambda item: -len(item[1]))
         ],
         columns=["warning", "results", "papers"],
     )
@@ -445,15 +403,14 @@ def odd_results(review: Review) -> Table:
     return _Folded("odd-results", title, data, markup=("papers",))
 
 
-def _places(review: Review, places: Iterable[tuple[str, str]]) -> str:
-    """Return papers, each with the benchmarks that are meant, as HTML."""
+def _papers(review: Review, flagged: Iterable[tuple[str, str]]) -> Markup:
+    """Return papers, each with the benchmarks that are meant."""
     benchmarks: dict[str, list[str]] = {}
-    for key, benchmark in places:
+    for key, benchmark in flagged:
         benchmarks.setdefault(key, []).append(benchmark)
-    return "; ".join(
-        f"{markup.paper_anchor(review, key, _name(review, key))} "
-        f"({html.escape('; '.join(dict.fromkeys(own)))})"
-        for key, own in benchmarks.items()
+    return markup.macro("verdicts.html", "papers")(
+        (markup.paper_anchor(review, key, _name(review, key)), "; ".join(dict.fromkeys(names)))
+        for key, names in benchmarks.items()
     )
 
 
@@ -520,7 +477,7 @@ def checklist(review: Review) -> Table:
         One row an item, the most neglected first. The example is a claim whose own words state the item: of
         those that state most else, the shortest.
     """
-    claims = review.claims.drop(columns=["paper", "theme", "type", "kind"])
+    claims = review.claims[["id", "quote", "start", "end", "metric", "benchmark", "baseline"]]
     quality = reporting.reporting_quality(review).merge(claims, on="id")
     quality["count"] = quality[list(reporting.RULES)].fillna(value=False).sum(axis=1)
     quality["length"] = quality["quote"].str.len()
@@ -566,4 +523,4 @@ def _example(review: Review, row: Any, item: str) -> str:
     if not words:
         return ""
     link = markup.paper_anchor(review, str(row.paper), _name(review, str(row.paper)), str(row.id))
-    return f"{link}: {_quoted(str(words))}"
+    return Markup("{}: {}").format(link, markup.quoted(wording.plain(str(words))))
