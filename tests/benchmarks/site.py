@@ -74,7 +74,9 @@ def bare(ours: Path, target: Path) -> None:
         title = article.h1.get_text().rstrip("#").strip()
         article.h1.decompose()
         raw = str(article).replace("\n\n", "\n")
-        path.with_suffix(".md").write_text(f"# {title}\n\n`````{{raw}} html\n{raw}\n`````\n", encoding="utf-8")
+        path.with_suffix(".md").write_text(
+            f"# {title}\n\n`````{{raw}} html\n{raw}\n`````\n", encoding="utf-8"
+        )
 
 
 def main() -> None:
