@@ -407,6 +407,7 @@ def test_escapes_of_the_dump_are_resolved_and_braces_and_dollars_are_named():
 
 
 @pytest.mark.filterwarnings("default")  # Sphinx and its extensions warn of their own future
+@pytest.mark.slow
 def test_the_book_s_citations_show_authors_and_titles_as_they_are(review, tmp_path):
     hard = {"hard-1": "A & B: 100% of #1_x, <b>", "hard-2": 'Say "hello" -- it\'s ``x``'}
     extra = {key: review.records["panda"].model_copy(update={"title": title}) for key, title in hard.items()}
@@ -525,14 +526,14 @@ def test_a_claim_a_result_and_a_verdict_in_the_graph(folder):
         ("exact", 0.0, None, {"value": 0.0}),
     ],
 )
-def test_a_bound_is_a_limit_in_the_graph(review, tmp_path, bound, value, high, said):
-    claims = review.claims[review.claims["id"] == "panda-2"].copy()
+def test_a_bound_is_a_limit_in_the_graph(mini, tmp_path, bound, value, high, said):
+    claims = mini.claims[mini.claims["id"] == "lantern-2"].copy()
     claims["bound"], claims["value"], claims["value_high"] = (
         bound,
         value,
         float("nan") if high is None else high,
     )
-    export.export(dataclasses.replace(review, claims=claims, verdicts=review.verdicts[:0]), tmp_path)
+    export.export(dataclasses.replace(mini, claims=claims, verdicts=mini.verdicts[:0]), tmp_path)
     (claim,) = nodes(tmp_path, "Claim").values()
     assert {name: fact for name, fact in claim["about"].items() if name.lower().endswith("value")} == said
 

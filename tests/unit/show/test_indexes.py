@@ -296,6 +296,7 @@ def test_an_unknown_index_is_refused(review):
         index_page(review, "colours")
 
 
+@pytest.mark.slow
 def test_the_same_bytes_come_out_of_a_review_of_its_own(review):
     copy = dataclasses.replace(review)
     for index in INDEXES:

@@ -172,6 +172,7 @@ TABLES = [
 
 
 @pytest.mark.parametrize("make", TABLES, ids=lambda make: make.__name__)
+@pytest.mark.slow
 def test_making_a_table_twice_gives_the_same_bytes(make, review):
     assert make(review).html() == make(load_review()).html()
 

@@ -193,6 +193,7 @@ def test_what_does_not_hold_is_a_warning_that_names_page_line_and_words(build):
         assert f"index.md:{3 + 2 * n}:" in warning
 
 
+@pytest.mark.slow
 def test_other_links_and_escaped_words_stay_as_they_are(build):
     book = build(
         index="# A\n\n[paper](https://example.org/paper:panda) [B](other.md) "
@@ -299,6 +300,7 @@ def test_a_changed_style_sheet_reaches_the_site_though_no_page_changed(build, tm
         assert (tmp_path / "html" / "_static" / "own.css").read_text() == text
 
 
+@pytest.mark.slow
 def test_a_paper_s_page_has_its_title_as_heading_and_its_lab_with_code(build, review):
     book = build(exclude=["book/papers/[!f]*"], index="# A\n")
     assert not book.warnings
