@@ -46,6 +46,17 @@ def test_from_a_mark_to_the_words_to_the_result_and_back(site, page):
     page.wait_for_url("**/book/themes/kg-and-llm.html")
 
 
+def test_from_a_difference_in_the_prose_to_its_lab_by_keyboard(site, page):
+    page.goto((site / "book" / "themes" / "knowledge-editing.html").as_uri())
+    difference = page.locator("#what-to-use-when td a:has(.kt-effect)").first
+    assert (difference.get_attribute("title") or "").endswith("?"), "what the lab asks"
+    difference.focus()
+    assert difference.evaluate("(link) => getComputedStyle(link).outlineStyle") != "none"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/book/papers/easyedit.html#lab-easyedit")
+    page.locator("#lab-easyedit .kt-figure svg").wait_for(state="visible")
+
+
 def test_a_bibtex_entry_can_be_copied(site, browser):
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
