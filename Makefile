@@ -12,6 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: help book site quick test full style lint records unit labs spot-check chapters browser \
   benchmark mutants test-portable execute serve lock clean
 .DEFAULT_GOAL := help
+include tests/compare.mk
 
 help:  ## show this help
 	@echo "make COMMAND, for example: make book"

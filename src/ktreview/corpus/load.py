@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ktreview.corpus import daily_papers, evidence
 from ktreview.corpus.outcomes import MEASURED, REPLICATION, SEEDS, by_arm, contrast, gains
 from ktreview.corpus.records import Fault, Lab, Paper, QuantitativeClaim, Result, Theme, read_yaml, validate
 from ktreview.corpus.review import DATA, Review, ReviewError, frame_of
+from ktreview.corpus.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def read_review(root: Path | str = DATA) -> tuple[Review | None, list[Fault]]:
     root = Path(root)
     entries, faults = _read_dumps(root)
     themes, theme_faults = _read_themes(root)
-    faults += theme_faults
+    settings, setting_faults = _read_settings(root)
+    faults += theme_faults + setting_faults
     if not entries or not themes:
         return None, faults
     places = {entry.title.casefold(): (n, entry) for n, entry in enumerate(entries, start=1)}
@@ -88,7 +90,16 @@ def read_review(root: Path | str = DATA) -> tuple[Review | None, list[Fault]]:
             )
     labs, measured, lab_faults = _read_labs(root, joined)
     faults += lab_faults
-    return _assemble(themes, dict(sorted(joined.items(), key=lambda item: item[1].n)), labs, measured), faults
+    review = _assemble(themes, dict(sorted(joined.items(), key=lambda item: item[1].n)), labs, measured)
+    return replace(review, settings=settings), faults
+
+
+def _read_settings(root: Path) -> tuple[Settings, list[Fault]]:
+    if not (root / "review.yaml").is_file():
+        return Settings(), []
+    content, faults = read_yaml(root / "review.yaml", "review.yaml")
+    settings, more = validate(Settings, content, "review.yaml") if not faults else (None, [])
+    return settings or Settings(), faults + more
 
 
 def _read_labs(

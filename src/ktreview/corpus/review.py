@@ -16,6 +16,7 @@ import pandas as pd
 from ktreview.corpus import outcomes
 from ktreview.corpus.frames import COLUMNS, frame_of, rows
 from ktreview.corpus.records import Compared, Fault, Lab, Paper, Result, Theme, UserError, Verdict
+from ktreview.corpus.settings import Settings
 
 __all__ = ["COLUMNS", "DATA", "Contrast", "Review", "ReviewError", "digest", "frame_of", "per_review", "rows"]
 
@@ -54,6 +55,8 @@ class Review:
     papers, claims, numbers, results, verdicts, labs, lab_runs : pandas.DataFrame
         With the columns of `ktreview.corpus.frames`. Offsets (`start`, `end`) count characters of the
         abstract; `also` and `authors` are joined by ``"; "``; `date` is ``YYYY-MM`` or ``YYYY-MM-DD``.
+    settings : Settings
+        Where the review lives.
     """
 
     themes: dict[str, Theme]
@@ -66,6 +69,7 @@ class Review:
     declared: dict[str, Lab] = field(default_factory=dict)
     labs: pd.DataFrame = field(default_factory=lambda: frame_of("labs", []))
     lab_runs: pd.DataFrame = field(default_factory=lambda: frame_of("lab_runs", []))
+    settings: Settings = field(default_factory=Settings)
 
     def _counts(self) -> dict[str, int]:
         return {"themes": len(self.themes), **{name: len(self.frame(name)) for name in COLUMNS}}

@@ -107,6 +107,8 @@ class Page:
         With `link` (markup) and `reason`.
     labs : list of pairs
         Each lab and its figure (markup).
+    edit, report : str
+        Where to edit the record and to report a mistake; empty if the review has no repository.
     """
 
     paper: Paper
@@ -119,6 +121,8 @@ class Page:
     bibtex: str
     related: list[dict[str, Any]]
     labs: list[tuple[_Lab, Markup]]
+    edit: str
+    report: str
 
 
 def source(key: str) -> str:
@@ -188,6 +192,8 @@ def page(review: Review, key: str) -> Page:
             (_lab(review, name), Markup(figures.lab_figure(review, name).html()))  # noqa: S704
             for name in review.labs.loc[review.labs["paper"] == key, "lab"]
         ],
+        review.settings.record_address(key),
+        review.settings.issue_address(f"{key}: ", "wrong-quote.yml"),
     )
 
 
