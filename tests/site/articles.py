@@ -9,9 +9,11 @@ OLD and NEW are folders of a built site, or a file that `--keep` wrote. An artic
 page, without sidebars, navigation and footer: its words as they are read, a sentence, a row of a table or a
 line of code each. Words in drawings are lines that begin with ``figure:``.
 
-A list of expected differences has entries of four fields: `page`, a glob on the address; `kind`, one of
+A list of expected differences has entries of these fields: `page`, a glob on the address; `kind`, one of
 `lost`, `new`, `moved` (the same line elsewhere on the page), `page-lost` and `page-new`; `pattern`, a regular
-expression for the line, without which any line fits; and `reason`.
+expression for the line, without which any line fits; `stands_on`, a glob on the pages of the other site, one of
+which has to hold the line too (`.` is the page itself), so that a lost line is one that went there, and a new
+one came from there; `but_for`, a regular expression for what such two lines may differ in; and `reason`.
 """
 
 from __future__ import annotations
@@ -210,21 +212,59 @@ class Expected:
     kind: str
     reason: str
     pattern: str = ""
+    stands_on: str = ""
+    but_for: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind {self.kind!r} of {self.page}: write one of {', '.join(KINDS)}")
         if not self.reason.strip():
             raise ValueError(f"{self.kind} on {self.page} has no reason: give one")
-        re.compile(self.pattern)
+        if self.but_for and not self.stands_on:
+            raise ValueError(
+                f"{self.kind} on {self.page} has but_for: say with stands_on where the line stands"
+            )
+        for pattern in (self.pattern, self.but_for):
+            re.compile(pattern)
 
-    def covers(self, difference: Difference) -> bool:
-        """Say whether a difference is this one."""
+    def covers(self, difference: Difference, sites: Sites) -> bool:
+        """Say whether a difference between two sites is this one."""
         return (
             self.kind == difference.kind
             and fnmatchcase(difference.page, self.page)
             and re.search(self.pattern, difference.line) is not None
+            and (not self.stands_on or self._stands(difference, sites))
         )
+
+    def _stands(self, difference: Difference, sites: Sites) -> bool:
+        """Say whether the other site has the line where the entry says."""
+        pages = difference.page if self.stands_on == "." else self.stands_on
+        return _but_for(difference.line, self.but_for) in sites.lines(difference.kind, pages, self.but_for)
+
+
+class Sites:
+    """Two sites, whose lines are looked up."""
+
+    def __init__(self, old: Articles, new: Articles) -> None:
+        self._others = {"lost": new, "new": old}
+        self._found: dict[tuple[str, str, str], frozenset[str]] = {}
+
+    def lines(self, kind: str, pages: str, but_for: str) -> frozenset[str]:
+        """Return the lines of the site that differs, on the pages that fit a glob, without what may differ."""
+        key = (kind, pages, but_for)
+        if key not in self._found:
+            articles = self._others.get(kind, {})
+            self._found[key] = frozenset(
+                _but_for(line, but_for)
+                for page, said in articles.items()
+                if fnmatchcase(page, pages)
+                for line in said
+            )
+        return self._found[key]
+
+
+def _but_for(line: str, pattern: str) -> str:
+    return _plain(re.sub(pattern, "", line)) if pattern else line
 
 
 def expected(path: Path = EXPECTED) -> list[Expected]:
@@ -233,11 +273,17 @@ def expected(path: Path = EXPECTED) -> list[Expected]:
 
 
 def unexpected(
-    found: Sequence[Difference], entries: Sequence[Expected]
+    old: Articles, new: Articles, entries: Sequence[Expected]
 ) -> tuple[list[Difference], list[Expected]]:
     """Return the differences that no entry covers, and the entries that cover nothing."""
-    used = {entry for difference in found for entry in entries if entry.covers(difference)}
-    left = [difference for difference in found if not any(entry.covers(difference) for entry in used)]
+    sites = Sites(old, new)
+    left = []
+    used: set[Expected] = set()
+    for difference in differences(old, new):
+        covering = [entry for entry in entries if entry.covers(difference, sites)]
+        used.update(covering)
+        if not covering:
+            left.append(difference)
     return left, [entry for entry in entries if entry not in used]
 
 
@@ -276,11 +322,12 @@ def _compared(old: Articles, new: Articles) -> Iterator[str]:
 
 
 def _against_first_edition(new: Articles) -> Iterator[str]:
-    found = differences(read(FIRST_EDITION), new)
-    left, idle = unexpected(found, expected())
+    old = read(FIRST_EDITION)
+    left, idle = unexpected(old, new, expected())
     yield from (f"{difference.page}: {difference.kind}: {difference.line}" for difference in left)
     for entry in idle:
         yield f"{EXPECTED.name}: {entry.kind} on {entry.page} ({entry.pattern}) covers nothing: take it out"
+    found = differences(old, new)
     yield f"{len(found)} differences from the first edition, {len(left)} of them not expected"
 
 

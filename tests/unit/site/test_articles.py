@@ -89,14 +89,39 @@ def test_what_no_entry_covers_and_what_covers_nothing_is_told():
         articles.Expected("a", "lost", "never"),
         articles.Expected("gone", "page-lost", "merged"),
     ]
-    left, idle = articles.unexpected(articles.differences(OLD, NEW), entries)
+    left, idle = articles.unexpected(OLD, NEW, entries)
     assert [(d.page, d.kind) for d in left] == [("came", "page-new")]
     assert idle == [entries[2]]
 
 
-@pytest.mark.parametrize("fields", [{"kind": "gone", "reason": "r"}, {"kind": "new", "reason": " "}])
+@pytest.mark.parametrize(
+    ("page", "kind", "fields", "left"),
+    [
+        ("chapter", "lost", {"stands_on": "papers/*"}, ["gone", "said [A, 2022]"]),
+        ("chapter", "lost", {"stands_on": "."}, ["a lab", "gone", "said [A, 2022]"]),
+        ("chapter", "lost", {"stands_on": ".", "but_for": r"[\[(].*, 2022a?[\])]"}, ["a lab", "gone"]),
+        ("chapter", "new", {"stands_on": ".", "but_for": r"[\[(].*, 2022a?[\])]"}, []),
+        ("chapter", "new", {"stands_on": "papers/*"}, ["said (A, 2022a)"]),
+    ],
+)
+def test_a_line_may_be_bound_to_where_it_stands(page, kind, fields, left):
+    old = {"chapter": ["a lab", "gone", "said [A, 2022]"], "papers/a": ["b"]}
+    new = {"chapter": ["said (A, 2022a)"], "papers/a": ["b", "a lab"]}
+    entries = [articles.Expected(page, kind, "reason", **fields)]
+    found, _ = articles.unexpected(old, new, entries)
+    assert [d.line for d in found if (d.page, d.kind) == (page, kind)] == left
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "gone", "reason": "r"},
+        {"kind": "new", "reason": " "},
+        {"kind": "new", "reason": "r", "but_for": "x"},
+    ],
+)
 def test_an_entry_has_a_known_kind_and_a_reason(fields):
-    with pytest.raises(ValueError, match=r"reason|kind"):
+    with pytest.raises(ValueError, match=r"reason|kind|stands_on"):
         articles.Expected(page="*", **fields)
 
 
