@@ -112,7 +112,7 @@ browser: $(VENV)/.dev
 	@$(BIN)/pytest tests/site -n $(JOBS) --dist loadgroup
 
 benchmark: $(VENV)/.dev $(VENV)/.labs  ## measure how fast the site builds and labs and chapters run, as ratios
-	$(BIN)/python tests/benchmarks/site.py
+	$(BIN)/python tests/benchmarks/site_speed.py
 	$(BIN)/python tests/benchmarks/speed.py
 
 mutants: $(VENV)/.dev $(VENV)/.labs  ## break the code on purpose, and name what no test noticed

@@ -9,11 +9,9 @@ def test_the_digest_covers_records_and_abstracts_of_a_lab_that_reads_them(monkey
     for name in ("papers", "daily-papers"):
         shutil.copytree(lab.DATA / name, tmp_path / name)
     monkeypatch.setattr(lab, "DATA", tmp_path)
-    readers = ("mechgpt", "evaluation-and-applications")
-    others = ("kgcl", "kg-and-llm")
 
     def digests():
-        return lab.digest(*readers), lab.digest(*others)
+        return lab.digest("mechgpt"), lab.digest("kgcl")
 
     first, other = digests()
     for path in (tmp_path / "papers" / "kgcl.yaml", tmp_path / "daily-papers" / "daily-papers.txt"):

@@ -129,11 +129,19 @@ def digest(lab: str) -> str:
     A lab that reads this review depends on the papers' records and abstracts too.
     """
     files = _sources(_path(lab))
-    if any("from ktreview.corpus.load import" in path.read_text("utf-8") for path in files):
+    if any(_reads_the_review(path) for path in files):
         files += [path for name in ("papers", "daily-papers") for path in sorted((DATA / name).iterdir())]
     parts = [path.read_bytes() for path in files]
     parts += [f"{name} {_version(name)}".encode() for name in _PACKAGES]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _reads_the_review(path: Path) -> bool:
+    """Tell whether a module loads the records."""
+    return any(
+        isinstance(node, ast.ImportFrom) and any(name.name == "load_review" for name in node.names)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    )
 
 
 def _sources(lab: Path) -> list[Path]:

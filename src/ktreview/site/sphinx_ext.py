@@ -22,7 +22,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.domains import Domain
 from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError, SphinxError
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinxcontrib.bibtex.citation_target import CitationTarget
@@ -49,12 +49,6 @@ The papers of the review. The list is generated from the records; keys are the r
 _CLASSES = {"claim": "kt-quote", "lab": "kt-lab-link"}  # kt-lab is a whole card
 #: How a reference to a place in the book is written until the page is written out.
 _PLACE = "ktreview:"
-
-
-class StaleError(SphinxError):
-    """Outputs of notebooks no longer fit the records."""
-
-    category = "Stale outputs"
 
 
 class ReviewDomain(Domain):
