@@ -124,7 +124,7 @@ there = set(sys.modules)
 class Nothing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top not in sys.stdlib_module_names and top not in {(*NEEDED, "ktreview", "annotated_types")!r}:
+        if top not in sys.stdlib_module_names and top not in {(*NEEDED, "ktreview", "annotated_types", "pydantic_core")!r}:
             raise ImportError(f"{{name}} is not to be had")
 sys.meta_path.insert(0, Nothing())
 import ktreview
